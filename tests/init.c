@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The first process of the test guest.
+ *
+ *	init LIST	run the tests of that list and switch the guest off
+ *	init shell	mount everything and become a shell
+ *
+ * Kernel messages and this program's own go to the console. What the tests
+ * print goes to the second serial port, between two lines of ours, so that no
+ * kernel message ever cuts a line of results in two:
+ *
+ *	# start: DIRECTORY/PROGRAM ARGUMENTS as root|user
+ *	...
+ *	# end: exit N | signal N | timeout | absent
+ *
+ * and at the very end "# done".
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RESULTS		"/dev/ttyS1"
+#define TEST_LIST	"/tests/list"
+#define USER_ID		1000
+#define MAX_ARGS	16
+
+struct test {
+	char *lists;		/* the lists it is on, comma-separated */
+	char *as;		/* "root" or "user" */
+	unsigned int limit;	/* seconds */
+	char *argv[MAX_ARGS];	/* argv[0] is DIRECTORY/PROGRAM */
+};
+
+static void __attribute__((noreturn)) power_off(void)
+{
+	fflush(NULL);
+	sync();
+	reboot(RB_POWER_OFF);
+	reboot(RB_AUTOBOOT);
+	_exit(1);
+}
+
+static void __attribute__((noreturn)) give_up(const char *what)
+{
+	fprintf(stderr, "init: %s: %s\n", what, strerror(errno));
+	power_off();
+}
+
+static void mount_at(const char *type, const char *where, const char *options)
+{
+	mkdir(where, 0755);
+	if (mount(type, where, type, 0, options))
+		fprintf(stderr, "init: mounting %s: %s\n", where, strerror(errno));
+}
+
+static void mount_all(void)
+{
+	umask(0);
+	mount_at("devtmpfs", "/dev", NULL);
+	mount_at("devpts", "/dev/pts", NULL);
+	mount_at("tmpfs", "/dev/shm", "mode=1777");
+	mount_at("proc", "/proc", NULL);
+	mount_at("sysfs", "/sys", NULL);
+	mount_at("debugfs", "/sys/kernel/debug", NULL);
+	mount_at("tracefs", "/sys/kernel/tracing", NULL);
+	mount_at("cgroup2", "/sys/fs/cgroup", NULL);
+	mount_at("tmpfs", "/tmp", "mode=1777");
+	umask(022);
+}
+
+static void raise_loopback(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
+		perror("init: raising lo");
+	if (fd >= 0)
+		close(fd);
+}
+
+static void print_kernel(FILE *out)
+{
+	struct utsname name;
+
+	if (uname(&name))
+		give_up("uname");
+	fprintf(out, "# kernel: %s %s, %ld processors\n", name.release,
+		name.machine, sysconf(_SC_NPROCESSORS_ONLN));
+}
+
+/* Leaves lines as the tests write them: no carriage returns, no echo. */
+static FILE *open_results(void)
+{
+	struct termios tio;
+	int fd = open(RESULTS, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	FILE *out;
+
+	if (fd < 0)
+		give_up(RESULTS);
+	if (!tcgetattr(fd, &tio)) {
+		cfmakeraw(&tio);
+		tio.c_cflag |= CLOCAL;
+		tcsetattr(fd, TCSANOW, &tio);
+	}
+	out = fdopen(fd, "w");
+	if (!out)
+		give_up("fdopen");
+	setvbuf(out, NULL, _IOLBF, 0);
+	return out;
+}
+
+/* Puts a line among the kernel's messages, to tell which test they belong to. */
+static void note_in_kernel_log(const struct test *test)
+{
+	FILE *log = fopen("/dev/kmsg", "we");
+
+	if (!log)
+		return;
+	fprintf(log, "<5>init: %s as %s\n", test->argv[0], test->as);
+	fclose(log);
+}
+
+static bool is_listed(const char *list, const char *lists)
+{
+	size_t len = strlen(list);
+	const char *p;
+
+	for (p = lists; (p = strstr(p, list)); p += len)
+		if ((p == lists || p[-1] == ',') && (!p[len] || p[len] == ','))
+			return true;
+	return false;
+}
+
+static bool parse_test(char *line, struct test *test)
+{
+	const char *blanks = " \t\n";
+	unsigned int argc = 0;
+	char *word;
+
+	memset(test, 0, sizeof(*test));
+	line[strcspn(line, "#")] = '\0';
+	test->lists = strtok(line, blanks);
+	test->as = strtok(NULL, blanks);
+	word = strtok(NULL, blanks);
+	while (argc < MAX_ARGS - 1 && (test->argv[argc] = strtok(NULL, blanks)))
+		argc++;
+	if (!argc)
+		return false;
+	test->limit = atoi(word);
+	return true;
+}
+
+static void become_user(void)
+{
+	if (setgroups(0, NULL) || setgid(USER_ID) || setuid(USER_ID))
+		_exit(126);
+	setenv("HOME", "/tmp", 1);
+}
+
+static void __attribute__((noreturn)) exec_test(const struct test *test, FILE *out)
+{
+	char path[256];
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	dup2(fileno(out), STDOUT_FILENO);
+	dup2(fileno(out), STDERR_FILENO);
+	if (!strcmp(test->as, "user"))
+		become_user();
+	snprintf(path, sizeof(path), "/tests/%s", test->argv[0]);
+	execv(path, test->argv);
+	_exit(127);
+}
+
+/* Waits for that child and reaps every other; false when the time is up. */
+static bool wait_for(pid_t pid, unsigned int limit, int *status)
+{
+	time_t end = time(NULL) + limit;
+	sigset_t chld;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	for (;;) {
+		struct timespec second = { .tv_sec = 1 };
+		pid_t dead;
+
+		while ((dead = waitpid(-1, status, WNOHANG)) > 0)
+			if (dead == pid)
+				return true;
+		if (time(NULL) >= end)
+			return false;
+		sigtimedwait(&chld, NULL, &second);
+	}
+}
+
+/* Every process but this one belongs to the test that has just ended. */
+static void kill_the_rest(void)
+{
+	kill(-1, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+static void report_end(FILE *out, bool in_time, int status)
+{
+	if (!in_time)
+		fprintf(out, "\n# end: timeout\n");
+	else if (WIFSIGNALED(status))
+		fprintf(out, "\n# end: signal %d\n", WTERMSIG(status));
+	else
+		fprintf(out, "\n# end: exit %d\n", WEXITSTATUS(status));
+}
+
+static void report_start(FILE *out, const struct test *test)
+{
+	char *const *arg;
+
+	fprintf(out, "\n# start:");
+	for (arg = test->argv; *arg; arg++)
+		fprintf(out, " %s", *arg);
+	fprintf(out, " as %s\n", test->as);
+}
+
+static bool is_absent(const struct test *test)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/tests/%s", test->argv[0]);
+	return access(path, F_OK);
+}
+
+static void run_test(const struct test *test, FILE *out)
+{
+	bool in_time;
+	int status;
+	pid_t pid;
+
+	report_start(out, test);
+	if (is_absent(test)) {
+		fprintf(out, "# end: absent\n");
+		return;
+	}
+	note_in_kernel_log(test);
+	pid = fork();
+	if (pid < 0)
+		give_up("fork");
+	if (!pid)
+		exec_test(test, out);
+	in_time = wait_for(pid, test->limit, &status);
+	kill_the_rest();
+	report_end(out, in_time, status);
+}
+
+static void run_list(const char *list, FILE *out)
+{
+	FILE *tests = fopen(TEST_LIST, "re");
+	struct test test;
+	char line[512];
+
+	if (!tests)
+		give_up(TEST_LIST);
+	while (fgets(line, sizeof(line), tests))
+		if (parse_test(line, &test) && is_listed(list, test.lists))
+			run_test(&test, out);
+	fclose(tests);
+}
+
+static void block_child_signal(void)
+{
+	sigset_t chld;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+}
+
+static void run_tests(const char *list)
+{
+	FILE *out = open_results();
+
+	print_kernel(out);
+	block_child_signal();
+	run_list(list, out);
+	fprintf(out, "# done\n");
+	tcdrain(fileno(out));
+}
+
+/* A shell of its own session on the console; its end switches the guest off. */
+static void run_shell(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		give_up("fork");
+	if (!pid) {
+		setsid();
+		ioctl(STDIN_FILENO, TIOCSCTTY, 1);
+		setenv("PATH", "/bin:/tests/vDSO:/tests/vm", 1);
+		setenv("HOME", "/tests", 1);
+		chdir("/tests");
+		execl("/bin/busybox", "sh", NULL);
+		give_up("/bin/busybox");
+	}
+	while (waitpid(-1, &status, 0) != pid)
+		;
+}
+
+int main(int argc, char **argv)
+{
+	const char *list = argc > 1 ? argv[1] : "test";
+
+	mount_all();
+	raise_loopback();
+	setenv("PATH", "/bin", 1);
+	print_kernel(stdout);
+	if (!strcmp(list, "shell"))
+		run_shell();
+	else
+		run_tests(list);
+	power_off();
+}
