@@ -45,6 +45,22 @@ die() {
 	exit 1
 }
 
+check_settings() {
+	[[ $ACCEL == tcg || $ACCEL == kvm ]] || die "ACCEL=$ACCEL is neither tcg nor kvm"
+	[[ $TIMEOUT =~ ^[1-9][0-9]*$ ]] || die "TIMEOUT=$TIMEOUT is not a number of seconds"
+	[[ $SMP =~ ^[1-9][0-9]*$ ]] || die "SMP=$SMP is not a number of processors"
+	[[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS is not a number"
+	[[ -z $VARIANT || -e $TOP/configs/$VARIANT.config ]] ||
+		die "there is no configs/$VARIANT.config for VARIANT=$VARIANT"
+}
+check_settings
+
+need_qemu() {
+	command -v "$QEMU" >/dev/null || die "there is no $QEMU; run scripts/deps or set QEMU="
+	[[ $ACCEL != kvm || -w /dev/kvm ]] ||
+		die "ACCEL=kvm, but /dev/kvm is not there or not yours to use"
+}
+
 # The kernel's makefiles allow neither.
 [[ $TOP != *[[:space:]:]* ]] || die "the path $TOP has a blank or a colon in it; move the clone"
 
@@ -168,6 +184,7 @@ series_id() {
 # prepare_guest PACKAGE-OR-NOTHING
 prepare_guest() {
 	"$TOP/scripts/deps" ${1:+"$1"}
+	need_qemu
 	"$TOP/scripts/tree" keep
 	"$TOP/scripts/build"
 	"$TOP/scripts/initramfs"
