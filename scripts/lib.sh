@@ -101,6 +101,7 @@ end_job() {
 trap end_job EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+trap 'exit 141' PIPE
 
 start_job() {
 	set -m
