@@ -7,7 +7,10 @@ set -euo pipefail
 # make puts its command-line variables into MAKEFLAGS, where the kernel's own
 # makefiles would take CC= and the like from.
 unset MAKEFLAGS MAKEOVERRIDES MFLAGS MAKELEVEL
+# Nor is git to hear of anything in the environment.
+unset "${!GIT_@}"
 export LC_ALL=C
+umask 022
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build
