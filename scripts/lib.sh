@@ -176,7 +176,7 @@ in_tree() {
 }
 
 patch_files() {
-	find "$PATCHES" -maxdepth 1 -name '[0-9]*.patch' 2>/dev/null | sort
+	[[ ! -d $PATCHES ]] || find "$PATCHES" -maxdepth 1 -name '[0-9]*.patch' | sort
 }
 
 # What identifies the series as it lies in patches/.
