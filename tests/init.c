@@ -9,7 +9,7 @@
  * print goes to the second serial port, between two lines of ours, so that no
  * kernel message ever cuts a line of results in two:
  *
- *	# start: DIRECTORY/PROGRAM ARGUMENTS as root|user
+ *	# start: DIRECTORY/PROGRAM ARGUMENTS as root|user[,MODE...]
  *	...
  *	# end: exit N | signal N | timeout | absent
  *
@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@
 
 struct test {
 	char *lists;		/* the lists it is on, comma-separated */
-	char *as;		/* "root" or "user" */
+	char *as;		/* "root" or "user", with ",timens", ",mglru" */
 	unsigned int limit;	/* seconds */
 	char *argv[MAX_ARGS];	/* argv[0] is DIRECTORY/PROGRAM */
 };
@@ -138,15 +139,46 @@ static void note_in_kernel_log(const struct test *test)
 	fclose(log);
 }
 
-static bool is_listed(const char *list, const char *lists)
+/* Is that word one of the words, which commas separate? */
+static bool is_listed(const char *word, const char *words)
 {
-	size_t len = strlen(list);
+	size_t len = strlen(word);
 	const char *p;
 
-	for (p = lists; (p = strstr(p, list)); p += len)
-		if ((p == lists || p[-1] == ',') && (!p[len] || p[len] == ','))
+	for (p = words; (p = strstr(p, word)); p += len)
+		if ((p == words || p[-1] == ',') && (!p[len] || p[len] == ','))
 			return true;
 	return false;
+}
+
+static bool write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+/* A time namespace with clocks of its own for this process, which has one thread. */
+static void enter_time_namespace(void)
+{
+	int fd;
+
+	if (unshare(CLONE_NEWTIME) || !write_to("/proc/self/timens_offsets", "1 1000 0\n"))
+		_exit(125);
+	fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWTIME))
+		_exit(125);
+	close(fd);
+}
+
+/* Reclaim with the multi-generational LRU, or without. */
+static void set_lru_gen(bool on)
+{
+	if (!write_to("/sys/kernel/mm/lru_gen/enabled", on ? "y" : "n") && on)
+		fprintf(stderr, "init: there is no multi-generational LRU\n");
 }
 
 static bool parse_test(char *line, struct test *test)
@@ -185,7 +217,9 @@ static void __attribute__((noreturn)) exec_test(const struct test *test, FILE *o
 	setsid();
 	dup2(fileno(out), STDOUT_FILENO);
 	dup2(fileno(out), STDERR_FILENO);
-	if (!strcmp(test->as, "user"))
+	if (is_listed("timens", test->as))
+		enter_time_namespace();
+	if (is_listed("user", test->as))
 		become_user();
 	snprintf(path, sizeof(path), "/tests/%s", test->argv[0]);
 	execv(path, test->argv);
@@ -261,6 +295,7 @@ static void run_test(const struct test *test, FILE *out)
 		return;
 	}
 	note_in_kernel_log(test);
+	set_lru_gen(is_listed("mglru", test->as));
 	pid = fork();
 	if (pid < 0)
 		give_up("fork");

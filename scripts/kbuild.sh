@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Kernel builds of $TREE in $OUT with $CC; a script may set these three after
+# lib.sh, before it calls anything here.
+
+# The same commands and stamps everywhere, so that ccache knows them again.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$TOP}
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
+export KBUILD_BUILD_USER=vgetrandom KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
+
+# Lines of make's output that stand for an object.
+OBJECT='^  (CC|AS|HOSTCC|VDSO|AR|LD)( \[M\])? '
+
+kmake() {
+	local hostcc=gcc
+	[[ -z $LLVM ]] || hostcc=clang
+	make -C "$TREE" O="$OUT" LOCALVERSION= ${LLVM:+LLVM="$LLVM"} \
+		CC="ccache $CC" HOSTCC="ccache $hostcc" "$@"
+}
+
+# Only the lines whose symbols this tree has.
+known_in_tree() {
+	local line symbol
+	while read -r line; do
+		[[ $line == CONFIG_* ]] || continue
+		symbol=${line%%=*}
+		! grep -rqE --include='Kconfig*' "^\s*(menu)?config ${symbol#CONFIG_}$" "$TREE" ||
+			say "$line"
+	done
+}
+
+# What configs/ says for this tree and VARIANT=.
+fragments() {
+	cat "$TOP/configs/base.config"
+	known_in_tree <"$TOP/configs/series.config"
+	[[ -z $VARIANT ]] || cat "$TOP/configs/$VARIANT.config"
+}
+
+# Everything off that the fragments do not name.
+configure() {
+	mkdir -p "$OUT"
+	into "$OUT/fragments" fragments
+	KCONFIG_ALLCONFIG=$OUT/fragments kmake -s allnoconfig
+}
+
+# Of two fragments that set one symbol, the later one counts.
+missing_symbols() {
+	awk 'FNR == NR { if (/^CONFIG_/) want[substr($0, 1, index($0, "=") - 1)] = $0; next }
+	     { have[$0] = 1 }
+	     END { for (name in want) if (!(want[name] in have)) print "  " want[name] }' \
+		"$OUT/fragments" "$OUT/.config" | sort
+}
+
+verify_config() {
+	local missing
+	missing=$(missing_symbols)
+	[[ -z $missing ]] || die "these settings did not make it into the kernel's .config:
+$missing"
+}
