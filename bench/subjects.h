@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What is measured: ways to get random bytes, and memcpy() as the limit. */
+#ifndef SUBJECTS_H
+#define SUBJECTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+
+#include "image.h"
+
+#define MAX_REQUEST	(1 << 20)
+#define MIXED_LEN	0	/* a request's length that stands for 1 to MIXED_MAX, at random */
+#define MIXED_MAX	64
+
+enum subject_id {
+	VDSO, MAINLINE, SYSCALL, POOLED, ARC4RANDOM, RAND_BYTES, CHACHA20, MEMCPY, NUM_SUBJECTS
+};
+
+/* A vgetrandom() and where its states come from. */
+struct generator {
+	vgetrandom_fn			fn;
+	struct vgetrandom_opaque_params	params;
+};
+
+extern struct generator generators[2];		/* of VDSO and of MAINLINE */
+
+/* What a thread has of its own. */
+struct worker {
+	uint8_t		*buffer;
+	void		*states[2];		/* for the generators */
+	struct pool	*pool;
+	void		*cipher;
+};
+
+struct subject {
+	const char	*name;
+	bool		available;
+	void		(*call)(struct worker *worker, size_t len, unsigned int times);
+};
+
+extern struct subject subjects[NUM_SUBJECTS];
+
+/* Find out what there is; in the process that measures, as OpenSSL looks at its environment. */
+void subjects_init(const struct image *image, const struct level *level);
+void worker_init(struct worker *worker);
+
+/* The i-th of @count states in memory from new_states(). */
+void *new_states(const struct generator *generator, size_t count);
+void *nth_state(const struct generator *generator, void *states, size_t i);
+
+#endif
