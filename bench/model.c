@@ -9,6 +9,9 @@
 
 #define IN_PROGRESS	UINT64_MAX
 
+/* Up to this length, the caller gets nothing that has not been checked. */
+#define SMALL_LEN	32
+
 /* From this length on, output is made under a key of its own from the batch. */
 #define DIRECT_LEN	MODEL_BATCH
 
@@ -122,19 +125,19 @@ static int current(const struct model_kernel *kernel, const struct model_state *
 ssize_t model_getrandom(struct model_kernel *kernel, struct model_state *state,
 			uint8_t *buffer, size_t len)
 {
-	uint8_t small[32];
+	uint8_t words[MODEL_BATCH];
 	uint64_t generation;
 	int tries;
 
 	if (!len && kernel->generation)
 		return 0;
 
-	if (len && len <= sizeof(small) && state->avail >= len && state->avail <= MODEL_BATCH) {
-		take(state, small, len);
-		if (current(kernel, state)) {
-			memcpy(buffer, small, len);
+	if (len && len < DIRECT_LEN && state->avail >= len && state->avail <= MODEL_BATCH) {
+		take(state, words, len);
+		if (current(kernel, state) || len > SMALL_LEN)
+			memcpy(buffer, words, len);
+		if (current(kernel, state))
 			return len;
-		}
 	}
 
 	for (tries = 0; len && tries < 2; tries++) {
