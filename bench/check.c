@@ -52,6 +52,12 @@ static uint64_t below(uint64_t n)
 	return next(&choices) % n;
 }
 
+/* Anything, or something near the size of the batch. */
+static uint64_t wild_avail(void)
+{
+	return below(2) ? below(UINT64_MAX) : MODEL_BATCH - 4 + below(8);
+}
+
 /* A kernel that gives the same answers to the same calls. */
 struct kernel {
 	struct model_kernel	model;		/* first, to get from it to the whole */
@@ -146,7 +152,7 @@ static bool same(const struct side *a, const struct side *b, size_t len, const c
 }
 
 /* What may have happened to state and kernel since the last call. */
-enum event { NOTHING, RESEED, WIPE, NOT_READY, WILD_AVAIL, IN_PROGRESS, EVENTS };
+enum event { NOTHING, RESEED, WIPE, NOT_READY, NEVER_READY, WILD_AVAIL, IN_PROGRESS, EVENTS };
 
 static void happen(enum event event, struct side *side, uint64_t value)
 {
@@ -163,6 +169,10 @@ static void happen(enum event event, struct side *side, uint64_t value)
 		break;
 	case NOT_READY:
 		side->kernel.model.generation = 0;
+		break;
+	case NEVER_READY:	/* both generations are 0, and yet there is a batch */
+		side->kernel.model.generation = 0;
+		side->state->generation = 0;
 		break;
 	case WILD_AVAIL:
 		side->state->avail = value;
@@ -188,7 +198,7 @@ static bool compare_call(const struct image *image, struct side *image_side, str
 {
 	struct side *sides[] = { image_side, model_side };
 	size_t align = below(MARGIN);
-	uint64_t kernel = below(UINT64_MAX), wild = below(3) ? below(UINT64_MAX) : below(600);
+	uint64_t kernel = below(UINT64_MAX), wild = wild_avail();
 	const char *what;
 	size_t i;
 
