@@ -34,7 +34,7 @@
 #define COLD_STATES	10000
 #define COLD_ROUNDS	41
 #define IDLE_NS		1000000
-#define IDLE_ROUNDS	151
+#define IDLE_ROUNDS	301
 #define SWITCHES	200	/* that are timed as one, there and back */
 #define SWITCH_ROUNDS	101
 
