@@ -2,7 +2,7 @@
 /*
  * The first process of the test guest.
  *
- *	init LIST	run the tests of that list and switch the guest off
+ *	init LIST...	run the tests of those lists and switch the guest off
  *	init shell	mount everything and become a shell
  *
  * Kernel messages and this program's own go to the console. What the tests
@@ -306,7 +306,15 @@ static void run_test(const struct test *test, FILE *out)
 	report_end(out, in_time, status);
 }
 
-static void run_list(const char *list, FILE *out)
+static bool is_wanted(const struct test *test, char **lists)
+{
+	while (*lists)
+		if (is_listed(*lists++, test->lists))
+			return true;
+	return false;
+}
+
+static void run_lists(char **lists, FILE *out)
 {
 	FILE *tests = fopen(TEST_LIST, "re");
 	struct test test;
@@ -315,7 +323,7 @@ static void run_list(const char *list, FILE *out)
 	if (!tests)
 		give_up(TEST_LIST);
 	while (fgets(line, sizeof(line), tests))
-		if (parse_test(line, &test) && is_listed(list, test.lists))
+		if (parse_test(line, &test) && is_wanted(&test, lists))
 			run_test(&test, out);
 	fclose(tests);
 }
@@ -329,13 +337,13 @@ static void block_child_signal(void)
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 }
 
-static void run_tests(const char *list)
+static void run_tests(char **lists)
 {
 	FILE *out = open_results();
 
 	print_kernel(out);
 	block_child_signal();
-	run_list(list, out);
+	run_lists(lists, out);
 	fprintf(out, "# done\n");
 	tcdrain(fileno(out));
 }
@@ -363,15 +371,16 @@ static void run_shell(void)
 
 int main(int argc, char **argv)
 {
-	const char *list = argc > 1 ? argv[1] : "test";
+	char *all[] = { "test", NULL };
+	char **lists = argc > 1 ? argv + 1 : all;
 
 	mount_all();
 	raise_loopback();
 	setenv("PATH", "/bin", 1);
 	print_kernel(stdout);
-	if (!strcmp(list, "shell"))
+	if (!strcmp(*lists, "shell"))
 		run_shell();
 	else
-		run_tests(list);
+		run_tests(lists);
 	power_off();
 }
