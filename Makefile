@@ -2,10 +2,13 @@
 # The work is in scripts/; variables given here reach it by the environment,
 # their defaults are in scripts/lib.sh, and make help explains them.
 
-run shell test tree export check bench help:
+run shell test test-peer tree export check bench help:
 	@scripts/$@
 
-clean:
-	rm -rf build/out* build/tmp
+test-full:
+	@scripts/test full
 
-.PHONY: run test tree export check shell bench help clean
+clean:
+	rm -rf build/out* build/tmp build/each build/passed
+
+.PHONY: run test test-full test-peer tree export check shell bench help clean
