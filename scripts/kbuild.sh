@@ -3,11 +3,6 @@
 # Kernel builds of $TREE in $OUT with $CC; a script may set these three after
 # lib.sh, before it calls anything here.
 
-# The same commands and stamps everywhere, so that ccache knows them again.
-export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$TOP}
-export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
-export KBUILD_BUILD_USER=vgetrandom KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
-
 # Lines of make's output that stand for an object.
 OBJECT='^  (CC|AS|HOSTCC|VDSO|AR|LD)( \[M\])? '
 

@@ -37,6 +37,11 @@ OUT=$BUILD/out${VARIANT:+-$VARIANT}
 [[ $CC == gcc ]] || OUT+=-${CC##*/}
 OUT=${OUT// /_}
 
+# The same commands and stamps everywhere, so that ccache knows them again.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$TOP}
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
+export KBUILD_BUILD_USER=vgetrandom KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
+
 mkdir -p "$LOG"
 
 say() {
