@@ -27,14 +27,14 @@
 #include "subjects.h"
 
 #define WINDOW_NS	200e3	/* of calls that are timed as one */
-#define BUDGET_NS	0.6e9	/* for all rounds of one length */
+#define BUDGET_NS	0.6e9	/* for all rounds of one length, or of another measurement */
 #define MIN_ROUNDS	11
 #define MAX_ROUNDS	501
 
 #define COLD_STATES	10000
 #define COLD_ROUNDS	41
 #define IDLE_NS		1000000
-#define IDLE_ROUNDS	301
+#define IDLE_ROUNDS	151
 #define SWITCHES	200	/* that are timed as one, there and back */
 #define SWITCH_ROUNDS	101
 
@@ -218,20 +218,29 @@ static double time_window(const struct subject *subject, size_t len, unsigned in
 	return sum / threads / times;
 }
 
-/* How many calls fill a window. */
+/* How many calls fill a window; one that was disturbed does not count. */
 static unsigned int calibrate(const struct subject *subject, size_t len, int threads)
 {
 	unsigned int times = 1;
-	double ns;
+	double ns, again;
 
 	for (;;) {
 		ns = time_window(subject, len, times, threads) * times;
+		again = time_window(subject, len, times, threads) * times;
+		if (again < ns)
+			ns = again;
 		if (ns >= WINDOW_NS / 4)
 			break;
 		times *= 2;
 	}
 	times *= WINDOW_NS / ns;
 	return times ? times : 1;
+}
+
+/* So many rounds if there is time, and a few in any event. */
+static bool enough(size_t round, size_t wanted, double begin)
+{
+	return round >= wanted || (round >= MIN_ROUNDS && now_ns() - begin > BUDGET_NS);
 }
 
 static void measure_length(size_t len, int threads, struct figures figures[NUM_SUBJECTS])
@@ -246,9 +255,7 @@ static void measure_length(size_t len, int threads, struct figures figures[NUM_S
 		if (subjects[i].available)
 			times[i] = calibrate(&subjects[i], len, threads);
 	}
-	for (round = 0; round < MAX_ROUNDS; round++) {
-		if (round >= MIN_ROUNDS && now_ns() - begin > BUDGET_NS)
-			break;
+	for (round = 0; !enough(round, MAX_ROUNDS, begin); round++) {
 		for (i = 0; i < NUM_SUBJECTS; i++)
 			if (subjects[i].available)
 				figures[i].ns[figures[i].count++] =
@@ -360,7 +367,9 @@ static double walk(int which, size_t len)
 static void measure_cold(size_t len)
 {
 	char name[40];
-	int i, round;
+	double begin;
+	size_t round;
+	int i;
 
 	for (i = VDSO; i <= MAINLINE; i++) {
 		figures[i].count = 0;
@@ -370,7 +379,8 @@ static void measure_cold(size_t len)
 			make_cold_states(i);
 		walk(i, len);
 	}
-	for (round = 0; round < COLD_ROUNDS; round++)
+	begin = now_ns();
+	for (round = 0; !enough(round, COLD_ROUNDS, begin); round++)
 		for (i = VDSO; i <= MAINLINE; i++)
 			if (subjects[i].available)
 				figures[i].ns[figures[i].count++] = walk(i, len);
@@ -407,14 +417,15 @@ static void measure_idle(size_t len)
 {
 	const unsigned int wanted = GENERATORS | 1 << SYSCALL;
 	const struct timespec idle = { .tv_nsec = IDLE_NS };
-	double rate = ticks_per_ns();
+	double rate = ticks_per_ns(), start;
+	size_t round, turn, i;
 	uint64_t begin;
 	char name[40];
-	int i, round, turn;
 
 	for (i = 0; i < NUM_SUBJECTS; i++)
 		figures[i].count = 0;
-	for (round = 0; round < IDLE_ROUNDS; round++) {
+	start = now_ns();
+	for (round = 0; !enough(round, IDLE_ROUNDS, start); round++) {
 		for (turn = 0; turn <= SYSCALL; turn++) {
 			/* Each of them follows each other one. */
 			i = (round + turn * (round % 2 ? 1 : 2)) % (SYSCALL + 1);
@@ -476,14 +487,17 @@ static void measure_switch(size_t len)
 	static struct figures none;
 	pthread_t other;
 	char name[40];
-	int i, round;
+	double begin;
+	size_t round;
+	int i;
 
 	if (pipe(there) || pipe(back) || pthread_create(&other, NULL, answer, NULL))
 		err(1, "a thread to switch to");
 	none.count = 0;
 	for (i = VDSO; i <= MAINLINE; i++)
 		figures[i].count = 0;
-	for (round = 0; round < SWITCH_ROUNDS; round++) {
+	begin = now_ns();
+	for (round = 0; !enough(round, SWITCH_ROUNDS, begin); round++) {
 		none.ns[none.count++] = time_switches(NULL, 0);
 		for (i = VDSO; i <= MAINLINE; i++)
 			if (subjects[i].available)
