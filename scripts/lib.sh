@@ -16,8 +16,10 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build
 LOG=$BUILD/log
 TREE=$BUILD/linux
-PATCHES=$TOP/patches/vgetrandom
+PATCHES=$TOP/patches
 
+# Each stands on those before it.
+: "${SERIES:=vgetrandom rng-events}"
 : "${KERNEL:=}"			# a 6.1 tree of your own instead of Debian's
 : "${SOURCE_VERSION:=}"		# a version of linux-source-6.1
 : "${CC:=gcc}"
@@ -54,6 +56,8 @@ die() {
 }
 
 check_settings() {
+	[[ $SERIES == vgetrandom || $SERIES == "vgetrandom rng-events" ]] ||
+		die "SERIES=$SERIES is neither 'vgetrandom' nor 'vgetrandom rng-events'"
 	[[ $ACCEL == tcg || $ACCEL == kvm ]] || die "ACCEL=$ACCEL is neither tcg nor kvm"
 	[[ $TIMEOUT =~ ^[1-9][0-9]*$ ]] || die "TIMEOUT=$TIMEOUT is not a number of seconds"
 	[[ $SMP =~ ^[1-9][0-9]*$ ]] || die "SMP=$SMP is not a number of processors"
@@ -180,13 +184,18 @@ in_tree() {
 	plain_git -C "$TREE" "$@"
 }
 
+# patch_files [SERIES] - of that one, or of all of them in their order.
 patch_files() {
-	[[ ! -d $PATCHES ]] || find "$PATCHES" -maxdepth 1 -name '[0-9]*.patch' | sort
+	local series
+	for series in ${1:-$SERIES}; do
+		[[ ! -d $PATCHES/$series ]] ||
+			find "$PATCHES/$series" -maxdepth 1 -name '[0-9]*.patch' | sort
+	done
 }
 
 # What identifies the series as it lies in patches/.
 series_id() {
-	patch_files | xargs -r cat | sha256sum | cut -c 1-40
+	{ say "$SERIES"; patch_files | xargs -r cat; } | sha256sum | cut -c 1-40
 }
 
 # Everything that a boot needs; what is there already takes seconds.
