@@ -52,3 +52,16 @@ verify_config() {
 	[[ -z $missing ]] || die "these settings did not make it into the kernel's .config:
 $missing"
 }
+
+in_tree_of_series() {
+	plain_git -C "$BUILD/linux" "$@"
+}
+
+# Makes TREE a second checkout, for commits other than the last one.
+use_worktree() {
+	TREE=$BUILD/each
+	[[ ! -e $TREE/.git ]] || return 0
+	rm -rf "$TREE"
+	in_tree_of_series worktree prune
+	in_tree_of_series worktree add -q --detach "$TREE" base
+}
