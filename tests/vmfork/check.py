@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0
+"""check.py [full] - the cases of the clone test, a line "pass|fail|skip WHAT" for each."""
+
+import sys
+
+from machine import KINDS, THREADS, VALUE_SIZE, WATCHES, Failure, Farm, end_by_signals
+from snapshot import (age, draw_until_parted, new_id, reseed_interval,
+                      snapshot_of_draws, snapshot_of_large_call, start_clones)
+
+AFTER = 2000            # draws of each thread that come after the notification for sure
+CONTROL_TRIES = 3       # to have every thread run before the periodic reseed
+LARGE_TRIES = 5         # to have the large call end, and be told, at the right moment
+
+
+def say(result, what, comment):
+    print(f"{result} {what} # {comment}", flush=True)
+
+
+def judge(what, problem, comment):
+    say("fail" if problem else "pass", what, problem or comment)
+
+
+def span(numbers):
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def notices(snapshot):
+    return [f"noticed {watch}" for watch in snapshot.watches]
+
+
+def finish_draws(clones):
+    """Lets clones with a new ID end the draws that the snapshot was taken in, and go on."""
+    for clone in clones:
+        clone.machine.wait_for("drawn", *notices(clone.snapshot))
+    for clone in clones:
+        clone.draw(AFTER)
+
+
+def shared_by_threads(clones, kind):
+    """How many values of each thread of one clone the other one has drawn as well."""
+    others = clones[1].since()
+    return [len(set(clones[0].values[thread][kind]) & others) for thread in range(THREADS)]
+
+
+def repeats(clone, other, kind):
+    """Draws after the clone's notification that the other one has, or that come twice."""
+    seen = other.everything()
+    count = 0
+    for thread in range(THREADS):
+        for value in clone.after(thread, kind):
+            count += value in seen
+            seen.add(value)
+    return count
+
+
+def judge_watch(title, clones, watch):
+    snapshot = clones[0].snapshot
+    what = f"{title}: {watch} tells each clone"
+    if watch not in snapshot.watches:
+        say("skip", what, "not in this tree")
+        return
+    miscounted = watch == "fork_event" and any(
+        clone.machine.clones != snapshot.clones + 1 for clone in clones)
+    judge(what, miscounted and "but not that it was cloned once more",
+          "from resume to notification " +
+          " and ".join(f"{span(clone.draws_before(watch))} draws of a thread in "
+                       f"{clone.time_before(watch) * 1000:.0f} ms" for clone in clones))
+
+
+def judge_clones(title, clones):
+    """They have new IDs."""
+    for watch in WATCHES:
+        judge_watch(title, clones, watch)
+    for kind, name in enumerate(KINDS):
+        count = sum(len(clone.after(thread, kind))
+                    for clone in clones for thread in range(THREADS))
+        repeated = sum(repeats(*pair, kind) for pair in (clones, clones[::-1]))
+        judge(f"{title}: {name}: no value twice from the first draw after the notification on",
+              repeated and f"{repeated} of {count} draws", f"{count} draws; before it "
+              f"{span(shared_by_threads(clones, kind))} of a thread in both clones")
+
+
+def two_clones(farm, title, snapshot):
+    clones = start_clones(farm, snapshot, ("clone-1", "clone-2"), (new_id(), new_id()))
+    finish_draws(clones)
+    judge_clones(title, clones)
+
+
+def rewind(_, title, snapshot):
+    """One after the other, as a machine that is set back."""
+    clones = []
+    for name in ("rewind-1", "rewind-2"):
+        with Farm() as farm:
+            clones += start_clones(farm, snapshot, (name,), (new_id(),))
+            finish_draws(clones[-1:])
+    judge_clones(title, clones)
+
+
+def clone_of_clone(farm, title, snapshot):
+    parents = start_clones(farm, snapshot, ("parent",), (new_id(),))
+    finish_draws(parents)
+    parent = parents[0].machine
+    snapshot = snapshot_of_draws(parent)
+    farm.end(parent)
+    clones = start_clones(farm, snapshot, ("grandchild-1", "grandchild-2"), (new_id(), new_id()))
+    finish_draws(clones)
+    judge_clones(title, clones)
+
+
+def control(farm, title, snapshot, guid):
+    """They have the old ID: nothing tells them that they are clones."""
+    clones = []
+    alike = [0]
+    for _ in range(CONTROL_TRIES):
+        for clone in clones:
+            farm.end(clone.machine)
+        clones = start_clones(farm, snapshot, ("control-1", "control-2"), (guid, guid))
+        alike = draw_until_parted(clones)
+        if all(alike):
+            break
+    judge(f"{title}: vDSO: every thread draws the same until the periodic reseed",
+          0 in alike and "a thread draws another value at once", f"{span(alike)} draws of a thread")
+    shared = shared_by_threads(clones, 1)
+    judge(f"{title}: system call: every thread draws the same until the periodic reseed",
+          0 in shared and "a thread has no value of the other clone",
+          f"{span(shared)} draws of a thread in both clones")
+    late = [{value for thread in range(THREADS)
+             for value in clone.values[thread][0][alike[thread]:]} for clone in clones]
+    judge(f"{title}: vDSO: nothing in common after it", len(late[0] & late[1]),
+          f"{len(late[0])} and {len(late[1])} draws")
+
+
+def large_calls(farm, snapshot, names, guids, *events):
+    """Lets clones end the call that the snapshot was taken in."""
+    clones = start_clones(farm, snapshot, names, guids)
+    for clone in clones:
+        clone.machine.wait_for("filled", *events)
+        clone.memory = clone.machine.memory()
+    for clone in clones:
+        farm.end(clone.machine)
+    return clones
+
+
+def ended_before_reseed(clone):
+    return age(clone.memory) < reseed_interval(clone.memory)
+
+
+def was_told_within(clone):
+    """A notification after the call's last check is one after the call."""
+    noticed = clone.memory.large.noticed["kmsg"]
+    return noticed.started > noticed.done
+
+
+def pieces(data):
+    return {data[i:i + VALUE_SIZE] for i in range(0, len(data), VALUE_SIZE)}
+
+
+def large_call(farm, title, origin, guid):
+    for _ in range(LARGE_TRIES):
+        snapshot = snapshot_of_large_call(origin)
+        same = large_calls(farm, snapshot, ("large-control-1", "large-control-2"), (guid, guid))
+        new = large_calls(farm, snapshot, ("large-1", "large-2"), (new_id(), new_id()),
+                          *notices(snapshot))
+        if all(map(ended_before_reseed, same)) and all(map(was_told_within, new)):
+            break
+        origin.resume()
+        origin.wait_for("filled")
+    else:
+        raise Failure(f"{LARGE_TRIES} calls ended too late or too early")
+    size = f"{len(snapshot.memory.buffer) >> 20} MiB"
+    one, other = (clone.memory.buffer for clone in same)
+    judge(f"{title}, old ID: vDSO: both clones get the same", one != other and "they differ", size)
+    shared = pieces(new[0].memory.buffer) & pieces(new[1].memory.buffer)
+    judge(f"{title}, new IDs: vDSO: what it returns has nothing in common",
+          shared and f"{len(shared) * VALUE_SIZE} bytes", size)
+
+
+def attempt(title, case, *arguments):
+    try:
+        with Farm() as farm:
+            return case(farm, title, *arguments)
+    except Failure as failure:
+        say("fail", title, failure)
+        return None
+
+
+def basic(origin, guid):
+    snapshot = snapshot_of_draws(origin)
+    attempt("two clones, new IDs", two_clones, snapshot)
+    attempt("control, old ID", control, snapshot, guid)
+    return snapshot
+
+
+def full(origin, guid):
+    snapshot = basic(origin, guid)
+    attempt("rewind, new IDs", rewind, snapshot)
+    attempt("clone of a clone, new IDs", clone_of_clone, snapshot)
+    origin.resume()
+    origin.wait_for("drawn")
+    attempt("within a call", large_call, origin, guid)
+
+
+def run(farm, _, cases):
+    guid = new_id()
+    cases(farm.boot("origin", guid), guid)
+
+
+end_by_signals()
+attempt("clone test", run, full if sys.argv[1:] == ["full"] else basic)

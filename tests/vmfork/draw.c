@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * draw - the guest's part of the clone test
+ *
+ * Threads draw 16 bytes at a time, by turns through the vDSO and by the system call,
+ * and note each value in memory. The host stops the machine and reads that memory from
+ * outside: nothing has to be printed, no draw waits for a device, and it is exact how
+ * many draws there were at the moment of the snapshot.
+ *
+ * Commands come in lines on standard output, which is open for reading as well:
+ *
+ *	draw N	each thread draws N times; says "drawing", then "drawn"
+ *	fill	one large call of the vDSO; says "filling", then "filled"
+ *	reseed	reseed the kernel's generator; says "reseeded"
+ *
+ * At the start it says "memory ADDRESS...", the physical addresses of the pages, of
+ * 2 MiB each, in which the streams lie one after the other and then the buffer of the
+ * large call. When the kernel tells of a clone it says "noticed NAME", after "clones N"
+ * where the kernel counts them.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "vgetrandom.h"
+#include "watch.h"
+
+#define THREADS		4
+#define STREAMS		(THREADS + 1)	/* the last one is that of the large calls */
+#define HUGE_SIZE	(2UL << 20)
+#define FILL_PAGES	8
+#define PAGES		(STREAMS + FILL_PAGES)
+#define FILL_SIZE	(FILL_PAGES * HUGE_SIZE)
+#define HEADER_SIZE	4096
+#define VALUE_SIZE	16
+#define CAPACITY	((HUGE_SIZE - HEADER_SIZE) / (2 * VALUE_SIZE))
+
+/* Calls that began, those of them that ended, and when that last changed, in nanoseconds. */
+struct progress {
+	atomic_ulong started;
+	atomic_ulong done;
+	atomic_ulong time;
+};
+
+/* What machine.py reads. A page starts with it. */
+struct stream {
+	struct progress calls;
+	struct progress reseeded;	/* at the last command to reseed */
+	struct progress noticed[2];	/* when watches[i] last noticed a clone */
+	atomic_ulong limit;		/* no draw starts beyond it */
+	unsigned char header_end[HEADER_SIZE - 13 * sizeof(long)];
+	unsigned char value[CAPACITY][2][VALUE_SIZE];
+};
+
+_Static_assert(sizeof(struct stream) <= HUGE_SIZE, "a stream is in one page");
+_Static_assert(offsetof(struct stream, value) == HEADER_SIZE, "values follow the header");
+
+struct watch {
+	const char *name;
+	const char *path;
+	void (*wait)(int fd);
+	int fd;
+};
+
+static unsigned char *memory;
+static struct vgr_pool states;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t limits_rose = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t draws_ended = PTHREAD_COND_INITIALIZER;
+
+static struct stream *stream(size_t i)
+{
+	return (struct stream *)(memory + i * HUGE_SIZE);
+}
+
+/* To a tick of the kernel, but without a system call: the draws are to follow closely. */
+static unsigned long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec * 1000000000UL + t.tv_nsec;
+}
+
+static void count_call(struct stream *s, atomic_ulong *count)
+{
+	atomic_store_explicit(&s->calls.time, now(), memory_order_relaxed);
+	++*count;
+}
+
+static void note_progress(struct stream *s, struct progress *note)
+{
+	note->done = s->calls.done;
+	note->started = s->calls.started;
+	note->time = now();
+}
+
+static void print_fork_count(int fd)
+{
+	char count[32];
+	ssize_t len = pread(fd, count, sizeof(count) - 1, 0);
+
+	if (len <= 0)
+		err(1, "reading fork_event");
+	count[len] = '\0';
+	printf("clones %lu\n", strtoul(count, NULL, 10));
+}
+
+static void wait_for_fork_event(int fd)
+{
+	struct pollfd event = { .fd = fd, .events = POLLPRI };
+
+	do {
+		if (poll(&event, 1, -1) < 0)
+			err(1, "polling fork_event");
+	} while (!(event.revents & POLLPRI));
+	print_fork_count(fd);
+}
+
+static struct watch watches[] = {
+	{ "kmsg", "/dev/kmsg", wait_for_kernel_message, -1 },
+	{ "fork_event", "/proc/sys/kernel/random/fork_event", wait_for_fork_event, -1 },
+};
+
+#define NUM_WATCHES	(sizeof(watches) / sizeof(watches[0]))
+
+static void *watch_thread(void *arg)
+{
+	struct watch *w = arg;
+	size_t i;
+
+	for (;;) {
+		w->wait(w->fd);
+		/* A draw that starts from here on starts after the notification. */
+		for (i = 0; i < STREAMS; i++)
+			note_progress(stream(i), &stream(i)->noticed[w - watches]);
+		printf("noticed %s\n", w->name);
+	}
+	return NULL;
+}
+
+/* Waits while there is nothing to draw. */
+static void wait_for_limit(struct stream *s)
+{
+	if (s->calls.started < s->limit)
+		return;
+	pthread_mutex_lock(&lock);
+	pthread_cond_signal(&draws_ended);
+	while (s->calls.started == s->limit)
+		pthread_cond_wait(&limits_rose, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+static void *draw_thread(void *arg)
+{
+	void *state = vgr_pool_get(&states);
+	struct stream *s = arg;
+	unsigned long n;
+
+	for (n = 0;; n++) {
+		unsigned char (*value)[VALUE_SIZE] = s->value[n % CAPACITY];
+
+		wait_for_limit(s);
+		count_call(s, &s->calls.started);
+		if (vgr_draw(value[0], VALUE_SIZE, state) != VALUE_SIZE ||
+		    vgr_syscall(value[1], VALUE_SIZE, 0) != VALUE_SIZE)
+			errx(1, "a draw failed");
+		count_call(s, &s->calls.done);
+	}
+	return NULL;
+}
+
+static bool all_drawn(void)
+{
+	size_t i;
+
+	for (i = 0; i < THREADS; i++)
+		if (stream(i)->calls.done != stream(i)->limit)
+			return false;
+	return true;
+}
+
+static void draw(unsigned long n)
+{
+	size_t i;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < THREADS; i++)
+		stream(i)->limit += n;
+	pthread_cond_broadcast(&limits_rose);
+	printf("drawing\n");
+	while (!all_drawn())
+		pthread_cond_wait(&draws_ended, &lock);
+	pthread_mutex_unlock(&lock);
+	printf("drawn\n");
+}
+
+static void fill(void *state)
+{
+	struct stream *s = stream(THREADS);
+	unsigned char *buffer = memory + STREAMS * HUGE_SIZE;
+
+	memset(buffer, 0, FILL_SIZE);
+	printf("filling\n");
+	count_call(s, &s->calls.started);
+	if (vgr_draw(buffer, FILL_SIZE, state) != FILL_SIZE)
+		errx(1, "the large call failed");
+	count_call(s, &s->calls.done);
+	printf("filled\n");
+}
+
+static void reseed(void)
+{
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	size_t i;
+
+	if (fd < 0 || ioctl(fd, RNDRESEEDCRNG))
+		err(1, "reseeding");
+	close(fd);
+	for (i = 0; i < STREAMS; i++)
+		note_progress(stream(i), &stream(i)->reseeded);
+	printf("reseeded\n");
+}
+
+static void run_commands(void)
+{
+	FILE *in = fdopen(dup(STDOUT_FILENO), "r");
+	void *state = vgr_pool_get(&states);
+	char line[64];
+	unsigned long n;
+
+	while (in && fgets(line, sizeof(line), in)) {
+		if (sscanf(line, "draw %lu", &n) == 1)
+			draw(n);
+		else if (!strcmp(line, "fill\n"))
+			fill(state);
+		else if (!strcmp(line, "reseed\n"))
+			reseed();
+		else
+			printf("what? %s", line);
+	}
+	err(1, "no more commands");
+}
+
+static void reserve_huge_pages(void)
+{
+	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "we");
+
+	if (!f || fprintf(f, "%d\n", PAGES) < 0 || fclose(f))
+		err(1, "nr_hugepages");
+}
+
+static void map_memory(void)
+{
+	reserve_huge_pages();
+	memory = mmap(NULL, PAGES * HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		      MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+	if (memory == MAP_FAILED)
+		err(1, "mapping huge pages");
+}
+
+static unsigned long physical_address(const void *p)
+{
+	const uint64_t frame_mask = (1UL << 55) - 1;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry;
+
+	if (fd < 0 || pread(fd, &entry, sizeof(entry),
+			    (uintptr_t)p / vgr.page * sizeof(entry)) != sizeof(entry))
+		err(1, "pagemap");
+	close(fd);
+	return (entry & frame_mask) * vgr.page;
+}
+
+static void print_addresses(void)
+{
+	size_t i;
+
+	printf("memory");
+	for (i = 0; i < PAGES; i++)
+		printf(" %#lx", physical_address(memory + i * HUGE_SIZE));
+	printf("\n");
+}
+
+static void start(void *(*function)(void *), void *arg, const cpu_set_t *cpus, int policy)
+{
+	struct sched_param param = { .sched_priority = policy == SCHED_FIFO };
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attr, policy);
+	pthread_attr_setschedparam(&attr, &param);
+	if (cpus)
+		pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
+	errno = pthread_create(&thread, &attr, function, arg);
+	if (errno)
+		err(1, "pthread_create");
+}
+
+/* Each on a processor of its own as far as they go, so that all of them have keys in use. */
+static void start_drawing(void)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t i;
+
+	for (i = 0; i < THREADS; i++) {
+		cpu_set_t cpus;
+
+		CPU_ZERO(&cpus);
+		CPU_SET(i % online, &cpus);
+		start(draw_thread, stream(i), &cpus, SCHED_OTHER);
+	}
+}
+
+/* Ahead of everything that draws, as a program is that must not miss a clone. */
+static void start_watching(void)
+{
+	size_t i;
+
+	for (i = 0; i < NUM_WATCHES; i++) {
+		struct watch *w = &watches[i];
+
+		w->fd = open(w->path, O_RDONLY | O_CLOEXEC);
+		if (w->fd < 0)
+			continue;
+		printf("watching %s\n", w->name);
+		start(watch_thread, w, NULL, SCHED_FIFO);
+	}
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!vgr_find() || vgr.query)
+		errx(1, "there is no getrandom() in the vDSO");
+	if (!vgr_pool_open(&states, STREAMS))
+		err(1, "mapping states");
+	map_memory();
+	start_watching();
+	start_drawing();
+	print_addresses();
+	run_commands();
+}
