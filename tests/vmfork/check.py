@@ -68,6 +68,19 @@ def judge_watch(title, clones, watch):
                        f"{clone.time_before(watch) * 1000:.0f} ms" for clone in clones))
 
 
+def judge_cookies(title, clones, expected):
+    """What cookies from before the snapshot tell now."""
+    answers = [clone.machine.ask("cookies", "cookies").split() for clone in clones]
+    for kind, name in enumerate(KINDS):
+        told = {answer[kind] for answer in answers}
+        what = f"{title}: {name}: a cookie tells of a {expected}"
+        if told == {"absent"}:
+            say("skip", what, "not in this tree")
+        else:
+            judge(what, told != {expected} and f"it tells: {' and '.join(sorted(told))}",
+                  "16 bytes")
+
+
 def judge_clones(title, clones):
     """They have new IDs."""
     for watch in WATCHES:
@@ -85,6 +98,7 @@ def two_clones(farm, title, snapshot):
     clones = start_clones(farm, snapshot, ("clone-1", "clone-2"), (new_id(), new_id()))
     finish_draws(clones)
     judge_clones(title, clones)
+    judge_cookies(title, clones, "clone")
 
 
 def rewind(_, title, snapshot):
@@ -103,9 +117,11 @@ def clone_of_clone(farm, title, snapshot):
     parent = parents[0].machine
     snapshot = snapshot_of_draws(parent)
     farm.end(parent)
-    clones = start_clones(farm, snapshot, ("grandchild-1", "grandchild-2"), (new_id(), new_id()))
+    clones = start_clones(farm, snapshot, ("grandchild-1", "grandchild-2"),
+                          (new_id(), new_id()))
     finish_draws(clones)
     judge_clones(title, clones)
+    judge_cookies(title, clones, "clone")
 
 
 def control(farm, title, snapshot, guid):
@@ -120,7 +136,8 @@ def control(farm, title, snapshot, guid):
         if all(alike):
             break
     judge(f"{title}: vDSO: every thread draws the same until the periodic reseed",
-          0 in alike and "a thread draws another value at once", f"{span(alike)} draws of a thread")
+          0 in alike and "a thread draws another value at once",
+          f"{span(alike)} draws of a thread")
     shared = shared_by_threads(clones, 1)
     judge(f"{title}: system call: every thread draws the same until the periodic reseed",
           0 in shared and "a thread has no value of the other clone",
@@ -129,6 +146,7 @@ def control(farm, title, snapshot, guid):
              for value in clone.values[thread][0][alike[thread]:]} for clone in clones]
     judge(f"{title}: vDSO: nothing in common after it", len(late[0] & late[1]),
           f"{len(late[0])} and {len(late[1])} draws")
+    judge_cookies(title, clones, "reseed")
 
 
 def large_calls(farm, snapshot, names, guids, *events):
@@ -159,7 +177,8 @@ def pieces(data):
 def large_call(farm, title, origin, guid):
     for _ in range(LARGE_TRIES):
         snapshot = snapshot_of_large_call(origin)
-        same = large_calls(farm, snapshot, ("large-control-1", "large-control-2"), (guid, guid))
+        same = large_calls(farm, snapshot, ("large-control-1", "large-control-2"),
+                           (guid, guid))
         new = large_calls(farm, snapshot, ("large-1", "large-2"), (new_id(), new_id()),
                           *notices(snapshot))
         if all(map(ended_before_reseed, same)) and all(map(was_told_within, new)):
@@ -170,7 +189,8 @@ def large_call(farm, title, origin, guid):
         raise Failure(f"{LARGE_TRIES} calls ended too late or too early")
     size = f"{len(snapshot.memory.buffer) >> 20} MiB"
     one, other = (clone.memory.buffer for clone in same)
-    judge(f"{title}, old ID: vDSO: both clones get the same", one != other and "they differ", size)
+    judge(f"{title}, old ID: vDSO: both clones get the same",
+          one != other and "they differ", size)
     shared = pieces(new[0].memory.buffer) & pieces(new[1].memory.buffer)
     judge(f"{title}, new IDs: vDSO: what it returns has nothing in common",
           shared and f"{len(shared) * VALUE_SIZE} bytes", size)

@@ -12,6 +12,8 @@
  *	draw N	each thread draws N times; says "drawing", then "drawn"
  *	fill	one large call of the vDSO; says "filling", then "filled"
  *	reseed	reseed the kernel's generator; says "reseeded"
+ *	cookies	say what cookies taken at the last reseed tell since, "cookies VDSO SYSCALL",
+ *		each of which is none, reseed, clone, wrong, or absent from this kernel
  *
  * At the start it says "memory ADDRESS...", the physical addresses of the pages, of
  * 2 MiB each, in which the streams lie one after the other and then the buffer of the
@@ -60,6 +62,16 @@ struct stream {
 _Static_assert(sizeof(struct stream) <= HUGE_SIZE, "a stream is in one page");
 _Static_assert(offsetof(struct stream, value) == HEADER_SIZE, "values follow the header");
 
+#ifndef GRND_TIMESTAMP
+#define GRND_TIMESTAMP	0x0008
+#endif
+
+/* What getrandom() with GRND_TIMESTAMP updates. */
+struct cookie {
+	uint64_t reseed;
+	uint64_t clone;
+};
+
 struct watch {
 	const char *name;
 	const char *path;
@@ -69,6 +81,7 @@ struct watch {
 
 static unsigned char *memory;
 static struct vgr_pool states;
+static struct cookie cookies[2];		/* through the vDSO, by the system call */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t limits_rose = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t draws_ended = PTHREAD_COND_INITIALIZER;
@@ -214,6 +227,27 @@ static void fill(void *state)
 	printf("filled\n");
 }
 
+static ssize_t ask_cookie(size_t kind, struct cookie *cookie)
+{
+	if (kind)
+		return vgr_syscall(cookie, sizeof(*cookie), GRND_TIMESTAMP);
+	return vgr.call(cookie, sizeof(*cookie), GRND_TIMESTAMP, NULL, 0);
+}
+
+static const char *judge_cookie(size_t kind)
+{
+	struct cookie cookie = cookies[kind];
+	ssize_t ret = ask_cookie(kind, &cookie);
+	bool reseed = cookie.reseed != cookies[kind].reseed;
+	bool clone = cookie.clone != cookies[kind].clone;
+
+	if (ret == -EINVAL)
+		return "absent";
+	if (ret != (reseed ? (ssize_t)sizeof(cookie) : 0) || (clone && !reseed))
+		return "wrong";
+	return clone ? "clone" : reseed ? "reseed" : "none";
+}
+
 static void reseed(void)
 {
 	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
@@ -224,6 +258,8 @@ static void reseed(void)
 	close(fd);
 	for (i = 0; i < STREAMS; i++)
 		note_progress(stream(i), &stream(i)->reseeded);
+	for (i = 0; i < 2; i++)
+		ask_cookie(i, &cookies[i]);
 	printf("reseeded\n");
 }
 
@@ -241,6 +277,8 @@ static void run_commands(void)
 			fill(state);
 		else if (!strcmp(line, "reseed\n"))
 			reseed();
+		else if (!strcmp(line, "cookies\n"))
+			printf("cookies %s %s\n", judge_cookie(0), judge_cookie(1));
 		else
 			printf("what? %s", line);
 	}
