@@ -2,7 +2,7 @@
 # The work is in scripts/; variables given here reach it by the environment,
 # their defaults are in scripts/lib.sh, and make help explains them.
 
-run shell test test-peer tree export check bench demo-vmfork help:
+run shell test test-debug test-peer tree export check bench demo-vmfork help:
 	@scripts/$@
 
 test-full:
@@ -11,4 +11,5 @@ test-full:
 clean:
 	rm -rf build/out* build/tmp build/each build/passed
 
-.PHONY: run test test-full test-peer tree export check shell bench demo-vmfork help clean
+.PHONY: run test test-debug test-full test-peer tree export check shell bench demo-vmfork help \
+	clean
