@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/perf_event.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,6 +32,7 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -378,6 +380,23 @@ static void run_shell(void)
 		;
 }
 
+/*
+ * A breakpoint that a tracer sets is a perf event, and the first and the last one of
+ * these have the kernel patch its scheduler, which QEMU's emulation of several processors
+ * does not always survive. So let there be one from here to the end.
+ */
+static void keep_perf_on(void)
+{
+	struct perf_event_attr dummy = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(dummy),
+		.config = PERF_COUNT_SW_DUMMY,
+	};
+
+	if (syscall(SYS_perf_event_open, &dummy, 0, -1, -1, PERF_FLAG_FD_CLOEXEC) < 0)
+		fprintf(stderr, "init: perf_event_open: %s\n", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	char *all[] = { "test", NULL };
@@ -385,6 +404,7 @@ int main(int argc, char **argv)
 
 	mount_all();
 	raise_loopback();
+	keep_perf_on();
 	setenv("PATH", "/bin", 1);
 	print_kernel(stdout);
 	if (!strcmp(*lists, "shell"))
