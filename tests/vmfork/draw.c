@@ -12,6 +12,8 @@
  *	draw N	each thread draws N times; says "drawing", then "drawn"
  *	fill	one large call of the vDSO; says "filling", then "filled"
  *	reseed	reseed the kernel's generator; says "reseeded"
+ *	hibernate	to /dev/vda, while all threads draw; says "hibernating", and "woken"
+ *		where the image is restored, then "drawn"
  *	cookies	say what cookies taken at the last reseed tell since, "cookies VDSO SYSCALL",
  *		each of which is none, reseed, clone, wrong, or absent from this kernel
  *
@@ -23,11 +25,14 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/swap.h>
 #include <time.h>
+#include <x86intrin.h>
 
 #include "vgetrandom.h"
 #include "watch.h"
@@ -40,7 +45,15 @@
 #define FILL_SIZE	(FILL_PAGES * HUGE_SIZE)
 #define HEADER_SIZE	4096
 #define VALUE_SIZE	16
-#define CAPACITY	((HUGE_SIZE - HEADER_SIZE) / (2 * VALUE_SIZE))
+#define CAPACITY	((HUGE_SIZE - HEADER_SIZE) / sizeof(struct drawn))
+#define HIBERNATION_DISK	"/dev/vda"
+#define AFTER_HIBERNATION	2000	/* draws of each thread */
+
+struct drawn {
+	/* When it began: two machines that restore one image differ from there on. */
+	unsigned long tsc;
+	unsigned char value[2][VALUE_SIZE];	/* through the vDSO, by the system call */
+};
 
 /* Calls that began, those of them that ended, and when that last changed, in nanoseconds. */
 struct progress {
@@ -56,11 +69,11 @@ struct stream {
 	struct progress noticed[2];	/* when watches[i] last noticed a clone */
 	atomic_ulong limit;		/* no draw starts beyond it */
 	unsigned char header_end[HEADER_SIZE - 13 * sizeof(long)];
-	unsigned char value[CAPACITY][2][VALUE_SIZE];
+	struct drawn drawn[CAPACITY];
 };
 
 _Static_assert(sizeof(struct stream) <= HUGE_SIZE, "a stream is in one page");
-_Static_assert(offsetof(struct stream, value) == HEADER_SIZE, "values follow the header");
+_Static_assert(offsetof(struct stream, drawn) == HEADER_SIZE, "draws follow the header");
 
 #ifndef GRND_TIMESTAMP
 #define GRND_TIMESTAMP	0x0008
@@ -176,12 +189,13 @@ static void *draw_thread(void *arg)
 	unsigned long n;
 
 	for (n = 0;; n++) {
-		unsigned char (*value)[VALUE_SIZE] = s->value[n % CAPACITY];
+		struct drawn *drawn = &s->drawn[n % CAPACITY];
 
 		wait_for_limit(s);
 		count_call(s, &s->calls.started);
-		if (vgr_draw(value[0], VALUE_SIZE, state) != VALUE_SIZE ||
-		    vgr_syscall(value[1], VALUE_SIZE, 0) != VALUE_SIZE)
+		drawn->tsc = __rdtsc();
+		if (vgr_draw(drawn->value[0], VALUE_SIZE, state) != VALUE_SIZE ||
+		    vgr_syscall(drawn->value[1], VALUE_SIZE, 0) != VALUE_SIZE)
 			errx(1, "a draw failed");
 		count_call(s, &s->calls.done);
 	}
@@ -198,19 +212,31 @@ static bool all_drawn(void)
 	return true;
 }
 
-static void draw(unsigned long n)
+static void start_draws(unsigned long n)
 {
 	size_t i;
 
 	pthread_mutex_lock(&lock);
 	for (i = 0; i < THREADS; i++)
-		stream(i)->limit += n;
+		stream(i)->limit = stream(i)->calls.started + n;
 	pthread_cond_broadcast(&limits_rose);
-	printf("drawing\n");
+	pthread_mutex_unlock(&lock);
+}
+
+static void wait_for_draws(void)
+{
+	pthread_mutex_lock(&lock);
 	while (!all_drawn())
 		pthread_cond_wait(&draws_ended, &lock);
 	pthread_mutex_unlock(&lock);
 	printf("drawn\n");
+}
+
+static void draw(unsigned long n)
+{
+	start_draws(n);
+	printf("drawing\n");
+	wait_for_draws();
 }
 
 static void fill(void *state)
@@ -263,6 +289,27 @@ static void reseed(void)
 	printf("reseeded\n");
 }
 
+static void write_setting(const char *path, const char *value)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f || fputs(value, f) < 0 || fclose(f))
+		err(1, "%s", path);
+}
+
+static void hibernate(void)
+{
+	if (swapon(HIBERNATION_DISK, 0))
+		err(1, "swapping to " HIBERNATION_DISK);
+	write_setting("/sys/power/disk", "shutdown");
+	start_draws(LONG_MAX / 2);
+	printf("hibernating\n");
+	write_setting("/sys/power/state", "disk");
+	start_draws(AFTER_HIBERNATION);
+	printf("woken\n");
+	wait_for_draws();
+}
+
 static void run_commands(void)
 {
 	FILE *in = fdopen(dup(STDOUT_FILENO), "r");
@@ -277,6 +324,8 @@ static void run_commands(void)
 			fill(state);
 		else if (!strcmp(line, "reseed\n"))
 			reseed();
+		else if (!strcmp(line, "hibernate\n"))
+			hibernate();
 		else if (!strcmp(line, "cookies\n"))
 			printf("cookies %s %s\n", judge_cookie(0), judge_cookie(1));
 		else
@@ -287,10 +336,10 @@ static void run_commands(void)
 
 static void reserve_huge_pages(void)
 {
-	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "we");
+	char count[16];
 
-	if (!f || fprintf(f, "%d\n", PAGES) < 0 || fclose(f))
-		err(1, "nr_hugepages");
+	snprintf(count, sizeof(count), "%d", PAGES);
+	write_setting("/proc/sys/vm/nr_hugepages", count);
 }
 
 static void map_memory(void)

@@ -17,8 +17,10 @@ THREADS = 4
 HUGE_SIZE = 2 << 20
 HEADER_SIZE = 4096
 VALUE_SIZE = 16
-CAPACITY = (HUGE_SIZE - HEADER_SIZE) // (2 * VALUE_SIZE)
 KINDS = ("vDSO", "system call")
+TIME_SIZE = 8
+DRAWN_SIZE = TIME_SIZE + len(KINDS) * VALUE_SIZE
+CAPACITY = (HUGE_SIZE - HEADER_SIZE) // DRAWN_SIZE
 WATCHES = ("kmsg", "fork_event")
 HEADER_FIELDS = 8 * 3 * (2 + len(WATCHES))
 
@@ -73,8 +75,12 @@ class Stream:
         self.page = page
 
     def value(self, kind, i):
-        at = HEADER_SIZE + (i % CAPACITY * len(KINDS) + kind) * VALUE_SIZE
+        at = HEADER_SIZE + i % CAPACITY * DRAWN_SIZE + TIME_SIZE + kind * VALUE_SIZE
         return self.page[at:at + VALUE_SIZE]
+
+    def tsc(self, i):
+        at = HEADER_SIZE + i % CAPACITY * DRAWN_SIZE
+        return self.page[at:at + TIME_SIZE]
 
     def values(self, kind, start, end=None):
         end = self.done if end is None else end
@@ -95,7 +101,7 @@ class Memory:
 class Machine:
     """A QEMU process. Settings come from the environment, see scripts/lib.sh."""
 
-    def __init__(self, name, guid, tests, is_clone=False):
+    def __init__(self, name, guid, tests, *options):
         self.name = name
         self.addresses = []
         self.watches = []
@@ -109,7 +115,7 @@ class Machine:
         qmp, wire = (theirs.fileno() for _, theirs in ends)
         with open(f"{log}.qemu", "wb") as messages:
             self.process = subprocess.Popen(
-                self.command_line(f"{log}.console", guid, tests, is_clone, qmp, wire),
+                self.command_line(f"{log}.console", guid, tests, qmp, wire) + list(options),
                 stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
                 pass_fds=(qmp, wire))
         for _, theirs in ends:
@@ -118,9 +124,9 @@ class Machine:
         self.wire = Lines(ends[1][0], f"the guest {name} (log vmfork-{name}.console)")
 
     @staticmethod
-    def command_line(console, guid, tests, is_clone, qmp, wire):
+    def command_line(console, guid, tests, qmp, wire):
         env = os.environ
-        command = [
+        return [
             env["QEMU"], "-accel", env["ACCEL"], "-cpu", env["CPU"], "-smp", env["SMP"],
             "-m", env["MEM"], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", env["IMAGE"], "-initrd", env["INITRD"],
@@ -131,9 +137,6 @@ class Machine:
             "-chardev", f"socket,id=wire,fd={wire}", "-serial", "chardev:wire",
             "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",
         ]
-        if is_clone:
-            command += ["-incoming", "defer"]
-        return command
 
     def connect(self):
         self.qmp.receive()
@@ -228,6 +231,9 @@ class Machine:
         self.execute("migrate-incoming", uri=f"exec:cat {shlex.quote(file)}")
         self.wait_for_migration()
 
+    def wait_until_off(self):
+        self.wait_for_event(lambda name, data: name == "SHUTDOWN")
+
     def end(self):
         self.process.kill()
         self.process.wait()
@@ -254,19 +260,21 @@ class Farm:
         for machine in self.machines:
             machine.end()
 
-    def boot(self, name, guid, tests="draw"):
-        """A guest that runs the tests of that list; it has said where its memory is."""
-        machine = Machine(name, guid, tests)
+    def start(self, *arguments):
+        machine = Machine(*arguments)
         self.machines.append(machine)
         machine.connect()
+        return machine
+
+    def boot(self, name, guid, tests="draw", *options):
+        """A guest that runs the tests of that list; it has said where its memory is."""
+        machine = self.start(name, guid, tests, *options)
         machine.wait_for_word("memory")
         return machine
 
     def clone(self, name, guid, snapshot):
         """A machine that is at the moment of the snapshot, and stopped."""
-        machine = Machine(name, guid, "", is_clone=True)
-        self.machines.append(machine)
-        machine.connect()
+        machine = self.start(name, guid, "", "-incoming", "defer")
         machine.read_from(snapshot.file)
         machine.addresses = snapshot.addresses
         machine.watches = snapshot.watches
