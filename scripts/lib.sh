@@ -15,11 +15,11 @@ umask 022
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build
 LOG=$BUILD/log
-TREE=$BUILD/linux
+TREE=${VGETRANDOM_TREE:-$BUILD/linux}
 PATCHES=$TOP/patches
 
-# Each stands on those before it.
-: "${SERIES:=vgetrandom rng-events}"
+# All of them, in the order of patches/ORDER.
+: "${SERIES:=$(awk '!/^#/ { print $1 }' "$PATCHES/ORDER" | xargs)}"
 : "${KERNEL:=}"			# a 6.1 tree of your own instead of Debian's
 : "${SOURCE_VERSION:=}"		# a version of linux-source-6.1
 : "${CC:=gcc}"
@@ -35,7 +35,7 @@ PATCHES=$TOP/patches
 : "${FORCE:=}"
 
 [[ -z $LLVM ]] || CC=clang
-OUT=$BUILD/out${VARIANT:+-$VARIANT}
+OUT=${VGETRANDOM_OUT:-$BUILD/out}${VARIANT:+-$VARIANT}
 [[ $CC == gcc ]] || OUT+=-${CC##*/}
 OUT=${OUT// /_}
 
@@ -55,9 +55,21 @@ die() {
 	exit 1
 }
 
+# Are these series of patches/ORDER, in that order, and what each stands on among them?
+is_complete() {
+	awk -v series="$1" '
+		!/^#/ && index(" " series " ", " " $1 " ") {
+			if ($2 != "" && !($2 in have))
+				missing = 1
+			have[$1]
+			found = found (found == "" ? "" : " ") $1
+		}
+		END { exit missing || found != series }' "$PATCHES/ORDER"
+}
+
 check_settings() {
-	[[ $SERIES == vgetrandom || $SERIES == "vgetrandom rng-events" ]] ||
-		die "SERIES=$SERIES is neither 'vgetrandom' nor 'vgetrandom rng-events'"
+	is_complete "$SERIES" ||
+		die "SERIES=$SERIES: these are not series of patches/ORDER, in that order, with those that they stand on"
 	[[ $ACCEL == tcg || $ACCEL == kvm ]] || die "ACCEL=$ACCEL is neither tcg nor kvm"
 	[[ $TIMEOUT =~ ^[1-9][0-9]*$ ]] || die "TIMEOUT=$TIMEOUT is not a number of seconds"
 	[[ $SMP =~ ^[1-9][0-9]*$ ]] || die "SMP=$SMP is not a number of processors"
@@ -191,6 +203,13 @@ patch_files() {
 		[[ ! -d $PATCHES/$series ]] ||
 			find "$PATCHES/$series" -maxdepth 1 -name '[0-9]*.patch' | sort
 	done
+}
+
+# A series, after those that it stands on.
+chain_of() {
+	local below
+	below=$(awk -v name="$1" '$1 == name { print $2 }' "$PATCHES/ORDER")
+	say "${below:+$(chain_of "$below") }$1"
 }
 
 # What identifies the series as it lies in patches/.
