@@ -65,3 +65,14 @@ use_worktree() {
 	in_tree_of_series worktree prune
 	in_tree_of_series worktree add -q --detach "$TREE" base
 }
+
+# From here on, and in every script that is called, TREE is a second checkout, of that
+# commit, and OUT is build/out-NAME (and the compiler's name, if it is not gcc).
+# work_on COMMIT NAME
+work_on() {
+	use_worktree
+	in_tree checkout -q -f --detach "$1"
+	export VGETRANDOM_TREE=$TREE VGETRANDOM_OUT=$BUILD/out-$2
+	OUT=$VGETRANDOM_OUT
+	[[ $CC == gcc ]] || OUT+=-$CC
+}
