@@ -212,6 +212,17 @@ chain_of() {
 	say "${below:+$(chain_of "$below") }$1"
 }
 
+# The last commit of one of the series that build/linux has.
+end_of() {
+	local all
+	all=$(in_tree config vgetrandom.series)
+	if [[ $1 == "${all##* }" ]]; then
+		say HEAD
+	else
+		say "refs/heads/$1"
+	fi
+}
+
 # What identifies the series as it lies in patches/.
 series_id() {
 	{ say "$SERIES"; patch_files | xargs -r cat; } | sha256sum | cut -c 1-40
