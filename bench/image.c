@@ -19,16 +19,6 @@
 
 #define PAGE 4096UL
 
-#ifndef X86_FEATURE_VGETRANDOM_AVX2
-#define X86_FEATURE_VGETRANDOM_AVX2	FEATURE_UNKNOWN
-#endif
-#ifndef X86_FEATURE_VGETRANDOM_AVX512VL
-#define X86_FEATURE_VGETRANDOM_AVX512VL	FEATURE_UNKNOWN
-#endif
-#ifndef X86_FEATURE_VGETRANDOM_AVX512
-#define X86_FEATURE_VGETRANDOM_AVX512	FEATURE_UNKNOWN
-#endif
-
 static bool has_sse2(void)
 {
 	return true;
@@ -53,9 +43,9 @@ static bool has_avx512(void)
 /* Bits of OPENSSL_ia32cap: CPUID.1 as ECX:EDX, then CPUID.7 as ECX:EBX. */
 const struct level levels[] = {
 	{ "sse2", has_sse2, FEATURE_NONE, "~0x1000000000000000:~0xd0230020" },
-	{ "avx2", has_avx2, X86_FEATURE_VGETRANDOM_AVX2, ":~0xd0230000" },
-	{ "avx512vl", has_avx512vl, X86_FEATURE_VGETRANDOM_AVX512VL, NULL },
-	{ "avx512", has_avx512, X86_FEATURE_VGETRANDOM_AVX512, NULL },
+	{ "avx2", has_avx2, X86_FEATURE_AVX2, ":~0xd0230000" },
+	{ "avx512vl", has_avx512vl, X86_FEATURE_AVX512VL, NULL },
+	{ "avx512", has_avx512, X86_FEATURE_AVX512_VBMI2, NULL },
 };
 const size_t num_levels = sizeof(levels) / sizeof(levels[0]);
 

@@ -36,7 +36,6 @@ struct level {
 };
 
 #define FEATURE_NONE	-1	/* what every processor has */
-#define FEATURE_UNKNOWN	-2	/* what this tree knows nothing of */
 
 extern const struct level levels[];
 extern const size_t num_levels;
