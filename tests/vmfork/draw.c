@@ -29,6 +29,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/swap.h>
 #include <time.h>
@@ -137,15 +138,48 @@ static void print_fork_count(int fd)
 	printf("clones %lu\n", strtoul(count, NULL, 10));
 }
 
+static bool is_readable(int fd)
+{
+	struct pollfd event = { .fd = fd, .events = POLLIN };
+
+	return poll(&event, 1, 0) == 1 && event.revents == POLLIN;
+}
+
+static int new_epoll(int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+		err(1, "epoll");
+	return epoll;
+}
+
+/*
+ * Waits with an epoll instance inside another one, and changes the event in between: as
+ * long as nobody reads, none of this takes the event away.
+ */
 static void wait_for_fork_event(int fd)
 {
-	struct pollfd event = { .fd = fd, .events = POLLPRI };
+	static int inner, outer;
+	struct epoll_event event = { .events = EPOLLIN }, got;
+	unsigned int i;
 
-	do {
-		if (poll(&event, 1, -1) < 0)
-			err(1, "polling fork_event");
-	} while (!(event.revents & POLLPRI));
+	if (!outer) {
+		inner = new_epoll(fd);
+		outer = new_epoll(inner);
+	}
+	/* A thaw interrupts the call. */
+	while (epoll_wait(outer, &got, 1, -1) != 1)
+		if (errno != EINTR)
+			err(1, "waiting for fork_event");
+	for (i = 0; i < 100; i++)
+		if (!is_readable(fd) || epoll_ctl(inner, EPOLL_CTL_MOD, fd, &event) ||
+		    epoll_wait(outer, &got, 1, 0) != 1 || epoll_wait(inner, &got, 1, 0) != 1)
+			errx(1, "fork_event was lost before it was read");
 	print_fork_count(fd);
+	if (is_readable(fd) || epoll_wait(outer, &got, 1, 0))
+		errx(1, "fork_event is readable after it was read");
 }
 
 static struct watch watches[] = {
