@@ -3,6 +3,7 @@
  * bench IMAGE CSV [LEVEL...] - check and measure getrandom() of a vDSO image beside
  * the running kernel's and other ways to get random bytes, at each level of the
  * processor or at those named.
+ * bench check IMAGE [LEVEL...] - only check it.
  *
  * Every figure comes from rounds in which each subject gets its turn, so that
  * whatever else the machine does hits all of them, on processors that the
@@ -623,7 +624,7 @@ static bool run_level(const char *path, const struct level *level)
 	result = in_child(path, level, check);
 	if (result != CHECK_PASSED && result != CHECK_SKIPPED)
 		return false;
-	return !in_child(path, level, measure);
+	return !csv || !in_child(path, level, measure);
 }
 
 static bool wanted(const struct level *level, char **names)
@@ -636,23 +637,33 @@ static bool wanted(const struct level *level, char **names)
 	return false;
 }
 
+static void open_csv(const char *path)
+{
+	csv = fopen(path, "w");
+	if (!csv)
+		err(1, "%s", path);
+	fprintf(csv, "level,threads,size,subject,min_ns,median_ns\n");
+	fflush(csv);
+}
+
 int main(int argc, char **argv)
 {
+	const char *image;
 	size_t i;
 
 	if (argc < 3)
-		errx(2, "usage: bench IMAGE CSV [LEVEL...]");
-	csv = fopen(argv[2], "w");
-	if (!csv)
-		err(1, "%s", argv[2]);
-	fprintf(csv, "level,threads,size,subject,min_ns,median_ns\n");
-	fflush(csv);
-	find_cpus();
-	if (!running_vdso_symbol("__vdso_getrandom"))
-		printf("the running kernel has no getrandom() in its vDSO: nothing of mainline's to compare with\n");
-
+		errx(2, "usage: bench IMAGE CSV [LEVEL...] or bench check IMAGE [LEVEL...]");
+	if (!strcmp(argv[1], "check")) {
+		image = argv[2];
+	} else {
+		image = argv[1];
+		open_csv(argv[2]);
+		find_cpus();
+		if (!running_vdso_symbol("__vdso_getrandom"))
+			printf("the running kernel has no getrandom() in its vDSO: nothing of mainline's to compare with\n");
+	}
 	for (i = 0; i < num_levels; i++)
-		if (wanted(&levels[i], argv + 3) && !run_level(argv[1], &levels[i]))
+		if (wanted(&levels[i], argv + 3) && !run_level(image, &levels[i]))
 			return 1;
 	return 0;
 }

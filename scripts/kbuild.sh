@@ -1,78 +1,124 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Kernel builds of $TREE in $OUT with $CC; a script may set these three after
-# lib.sh, before it calls anything here.
+# Build the kernel in $TREE with $CC into $OUT. A script may set these three after it
+# includes lib.sh and before it calls a function of this file.
 
 # Lines of make's output that stand for an object.
 OBJECT='^  (CC|AS|HOSTCC|VDSO|AR|LD)( \[M\])? '
 
-kmake() {
-	local hostcc=gcc
+# Sets "variables" to what each call of the kernel's makefiles needs.
+make_variables() {
+	local hostcc=gcc compiler=$CC
 	[[ -z $LLVM ]] || hostcc=clang
-	make -C "$TREE" O="$OUT" LOCALVERSION= ${LLVM:+LLVM="$LLVM"} \
-		CC="ccache $CC" HOSTCC="ccache $hostcc" "$@"
+	[[ $CC != gcc ]] || compiler=$TARGET_GCC
+	variables=(ARCH="$KERNEL_ARCH" LOCALVERSION= CC="ccache $compiler" HOSTCC="ccache $hostcc")
+	[[ -z $LLVM ]] || variables+=(LLVM="$LLVM")
+	[[ -z $CROSS_PREFIX ]] || variables+=(CROSS_COMPILE="$CROSS_PREFIX")
 }
 
-# Only the lines whose symbols this tree has.
-known_in_tree() {
-	local line symbol
-	while read -r line; do
-		[[ $line == CONFIG_* ]] || continue
-		symbol=${line%%=*}
-		! grep -rqE --include='Kconfig*' "^\s*(menu)?config ${symbol#CONFIG_}$" "$TREE" ||
-			say "$line"
+kmake() {
+	local variables
+	make_variables
+	make -C "$TREE" O="$OUT" "${variables[@]}" "$@"
+}
+
+# The files of configs/ for this kernel, in the order in which they count.
+config_files() {
+	local name
+	for name in $CONFIGS ${VARIANT:+"$VARIANT.config" "$VARIANT-$VGETRANDOM_ARCH.config"}; do
+		[[ $name == "$VARIANT-$VGETRANDOM_ARCH.config" && ! -e $TOP/configs/$name ]] ||
+			say "$TOP/configs/$name"
 	done
 }
 
-# What configs/ says for this tree and VARIANT=.
-fragments() {
-	cat "$TOP/configs/base.config"
-	known_in_tree <"$TOP/configs/series.config"
-	[[ -z $VARIANT ]] || cat "$TOP/configs/$VARIANT.config"
-}
-
-# Everything off that the fragments do not name.
+# Enable what these files name, with everything else off.
+# configure [FILE...], by default the files of configs/
 configure() {
+	local variables files=("$@")
+	(( $# > 0 )) || mapfile -t files < <(config_files)
+	make_variables
 	mkdir -p "$OUT"
-	into "$OUT/fragments" fragments
-	KCONFIG_ALLCONFIG=$OUT/fragments kmake -s allnoconfig
+	cd "$TREE"
+	MAKEFLAGS="s --$(printf ' %s' "${variables[@]// /\\ }")" \
+		scripts/kconfig/merge_config.sh -n -O "$OUT" "${files[@]}"
 }
 
-# Of two fragments that set one symbol, the later one counts.
-missing_symbols() {
-	awk 'FNR == NR { if (/^CONFIG_/) want[substr($0, 1, index($0, "=") - 1)] = $0; next }
-	     { have[$0] = 1 }
-	     END { for (name in want) if (!(want[name] in have)) print "  " want[name] }' \
-		"$OUT/fragments" "$OUT/.config" | sort
+# True unless configs/, the compiler or a Kconfig file changed since the last time.
+is_configured() {
+	[[ -e $OUT/.config && $(cat "$OUT/configured" 2>/dev/null) == "$(configuration_id)" ]] &&
+		[[ -z $(cd "$TREE" && git ls-files -z '*Kconfig*' |
+			xargs -0 -r sh -c 'find "$@" -maxdepth 0 -newer "$0" -print -quit' "$OUT/configured") ]]
 }
 
-verify_config() {
+configuration_id() {
+	{ say "$CC $LLVM"; "${CC%% *}" --version; config_files | xargs cat; } | hash_of
+}
+
+# Configure, and make sure that each setting made it into .config.
+configure_kernel() {
 	local missing
-	missing=$(missing_symbols)
+	! is_configured || return 0
+	step "config-$(basename "$OUT")" "configuring the kernel${VARIANT:+ ($VARIANT)}" configure
+	missing=$(sed -n 's/^Requested value: */  /p' "$LOG/config-$(basename "$OUT").log")
 	[[ -z $missing ]] || die "these settings did not make it into the kernel's .config:
 $missing"
+	into "$OUT/configured" configuration_id
 }
 
-in_tree_of_series() {
-	plain_git -C "$BUILD/linux" "$@"
+is_on() {
+	grep -q "^CONFIG_$1=y" "$OUT/.config"
 }
 
-# Makes TREE a second checkout, for commits other than the last one.
+# Make goals for all that the series change up to a commit, where the configuration has
+# them at all. The vDSO's parts have no objects of their own: it is built as a whole.
+# goals_for COMMIT
+goals_for() {
+	local file
+	in_tree diff --name-only --diff-filter=d base "$1" |
+	while read -r file; do
+		[[ -e $TREE/$file ]] || continue
+		case $file in
+		"$VDSO_DIR"/* | lib/vdso/* | include/vdso/*) say "$VDSO_DIR/"; continue ;;
+		tools/* | *_test.c | *_kunit.c) continue ;;
+		mm/ksm.c) is_on KSM ;;
+		mm/huge_memory.c) is_on TRANSPARENT_HUGEPAGE ;;
+		mm/mempolicy.c) is_on NUMA ;;
+		fs/proc/task_mmu.c) is_on PROC_FS ;;
+		fs/proc/proc_sysctl.c) is_on PROC_SYSCTL ;;
+		mm/memcontrol.c) is_on MEMCG ;;
+		mm/migrate_device.c) is_on DEVICE_MIGRATION ;;
+		kernel/events/uprobes.c) is_on UPROBES ;;
+		*.c | *.S) ;;
+		*) continue ;;
+		esac && say "${file%.*}.o"
+	done | sort -u
+}
+
+# Make TREE a second checkout, for commits other than the last one.
 use_worktree() {
-	TREE=$BUILD/each
+	local main=$BUILD/linux$VERSION_SUFFIX
+	TREE=$BUILD/each$VERSION_SUFFIX
 	[[ ! -e $TREE/.git ]] || return 0
 	rm -rf "$TREE"
-	in_tree_of_series worktree prune
-	in_tree_of_series worktree add -q --detach "$TREE" base
+	plain_git -C "$main" worktree prune
+	plain_git -C "$main" worktree add -q --detach "$TREE" base
 }
 
-# From here on, and in every script that is called, TREE is a second checkout, of that
-# commit, and OUT is build/out-NAME (and the compiler's name, if it is not gcc).
+# From here on, and in every script that is called, TREE is a second checkout of a commit
+# and OUT is build/out-NAME, with the compiler's name added unless it is gcc.
 # work_on COMMIT NAME
 work_on() {
 	use_worktree
 	in_tree checkout -q -f --detach "$1"
-	export VGETRANDOM_TREE=$TREE VGETRANDOM_OUT=$BUILD/out-$2
+	export VGETRANDOM_TREE=$TREE VGETRANDOM_OUT=$BUILD/out$SUFFIX-$2
 	OUT=$VGETRANDOM_OUT
 	[[ $CC == gcc ]] || OUT+=-$CC
+}
+
+# Build the program that checks and measures the vDSO image natively.
+build_bench() {
+	mkdir -p "$BUILD/bench"
+	grep '^#define [A-Z0-9]*_FEATURE_' "$TREE/$CPU_FEATURES_HEADER" >"$BUILD/bench/cpufeatures.h"
+	gcc -O2 -Wall -Wextra -Werror -pthread -iquote "$BUILD/bench" -o "$BUILD/bench/bench" \
+		"$TOP"/bench/*.c -ldl
 }

@@ -1,50 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# What every script here shares: settings, messages, steps with progress.
+# Settings, messages, steps with progress, and git: what the scripts here share.
 
 set -euo pipefail
 
-# make puts its command-line variables into MAKEFLAGS, where the kernel's own
-# makefiles would take CC= and the like from.
+# make passes its command-line variables on in MAKEFLAGS, where the kernel's makefiles
+# would pick up CC= and the like.
 unset MAKEFLAGS MAKEOVERRIDES MFLAGS MAKELEVEL
-# Nor is git to hear of anything in the environment.
+# Nothing in the environment may influence git.
 unset "${!GIT_@}"
 export LC_ALL=C
 umask 022
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build
-LOG=$BUILD/log
-TREE=${VGETRANDOM_TREE:-$BUILD/linux}
-PATCHES=$TOP/patches
-
-# All of them, in the order of patches/ORDER.
-: "${SERIES:=$(awk '!/^#/ { print $1 }' "$PATCHES/ORDER" | xargs)}"
-: "${KERNEL:=}"			# a 6.1 tree of your own instead of Debian's
-: "${SOURCE_VERSION:=}"		# a version of linux-source-6.1
-: "${CC:=gcc}"
-: "${LLVM:=}"
-: "${VARIANT:=}"		# debug, kcsan, ...: an overlay from configs/
-: "${JOBS:=$(nproc)}"
-: "${QEMU:=qemu-system-x86_64}"
-: "${ACCEL:=tcg}"
-: "${CPU:=max}"
-: "${SMP:=2}"
-: "${MEM:=1G}"
-: "${TIMEOUT:=120}"		# seconds that the guest may be silent
-: "${FORCE:=}"
-
-[[ -z $LLVM ]] || CC=clang
-OUT=${VGETRANDOM_OUT:-$BUILD/out}${VARIANT:+-$VARIANT}
-[[ $CC == gcc ]] || OUT+=-${CC##*/}
-OUT=${OUT// /_}
-
-# The same commands and stamps everywhere, so that ccache knows them again.
-export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$TOP}
-export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
-export KBUILD_BUILD_USER=vgetrandom KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
-
-mkdir -p "$LOG"
 
 say() {
 	printf '%s\n' "$*"
@@ -55,7 +24,70 @@ die() {
 	exit 1
 }
 
-# Are these series of patches/ORDER, in that order, and what each stands on among them?
+# choices DIRECTORY - the kernel versions, or architectures, that have a file.
+choices() {
+	find "$TOP/$1" -maxdepth 1 -type f -printf '%f\n' | sort -V | xargs
+}
+
+# The kernel version and the architecture each have one file of facts. kbuild reads ARCH
+# from the environment too, under other names, so only these scripts may see it.
+: "${KERNEL_VERSION:=$(readlink "$TOP/kernels/default")}"
+VGETRANDOM_ARCH=${ARCH:-${VGETRANDOM_ARCH:-$(readlink "$TOP/arch/default")}}
+unset ARCH
+export KERNEL_VERSION VGETRANDOM_ARCH
+[[ " $(choices arch) " == *" $VGETRANDOM_ARCH "* ]] ||
+	die "ARCH=$VGETRANDOM_ARCH is not known; there is: $(choices arch)"
+[[ " $(choices kernels) " == *" $KERNEL_VERSION "* ]] ||
+	die "KERNEL_VERSION=$KERNEL_VERSION is not known; there is: $(choices kernels)"
+# shellcheck source=arch/x86_64
+. "$TOP/arch/$VGETRANDOM_ARCH"
+# shellcheck source=kernels/6.1
+. "$TOP/kernels/$KERNEL_VERSION"
+
+# Everything but the defaults builds in places of its own.
+VERSION_SUFFIX=
+[[ $KERNEL_VERSION == "$(readlink "$TOP/kernels/default")" ]] || VERSION_SUFFIX=-$KERNEL_VERSION
+SUFFIX=$VERSION_SUFFIX
+[[ $VGETRANDOM_ARCH == "$(readlink "$TOP/arch/default")" ]] || SUFFIX+=-$VGETRANDOM_ARCH
+
+LOG=$BUILD/log$SUFFIX
+TREE=${VGETRANDOM_TREE:-$BUILD/linux$VERSION_SUFFIX}
+PATCHES=$TOP/patches/$KERNEL_VERSION
+# A kernel without patches has no series.
+ORDER=$PATCHES/ORDER
+[[ -e $ORDER ]] || ORDER=/dev/null
+
+: "${SERIES:=$(awk '!/^#/ { print $1 }' "$ORDER" | xargs)}"	# all of them
+: "${KERNEL:=}"			# a kernel tree of your own instead of Debian's
+: "${SOURCE_VERSION:=}"		# a version of Debian's source package
+: "${CC:=gcc}"
+: "${LLVM:=}"
+: "${VARIANT:=}"		# debug, kcsan, ...: an overlay from configs/
+: "${JOBS:=$(nproc)}"
+: "${QEMU:=$QEMU_BINARY}"
+: "${ACCEL:=tcg}"
+: "${CPU:=$CPU_BEST}"
+: "${SMP:=2}"
+: "${MEM:=1G}"
+: "${TIMEOUT:=120}"		# seconds that the guest may be silent
+: "${FORCE:=}"
+
+[[ -z $LLVM ]] || CC=clang
+OUT=${VGETRANDOM_OUT:-$BUILD/out$SUFFIX}${VARIANT:+-$VARIANT}
+[[ $CC == gcc ]] || OUT+=-${CC##*/}
+OUT=${OUT// /_}
+
+# The compiler of the guest's programs.
+TARGET_GCC=${CROSS_PREFIX}gcc
+
+# The same commands and stamps everywhere, so that ccache recognizes them.
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$TOP}
+export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970'
+export KBUILD_BUILD_USER=vgetrandom KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VERSION=1
+
+mkdir -p "$LOG"
+
+# Does SERIES name series of ORDER, in that order, each with the one that it stands on?
 is_complete() {
 	awk -v series="$1" '
 		!/^#/ && index(" " series " ", " " $1 " ") {
@@ -64,31 +96,47 @@ is_complete() {
 			have[$1]
 			found = found (found == "" ? "" : " ") $1
 		}
-		END { exit missing || found != series }' "$PATCHES/ORDER"
+		END { exit missing || found != series }' "$ORDER"
 }
 
 check_settings() {
 	is_complete "$SERIES" ||
-		die "SERIES=$SERIES: these are not series of patches/ORDER, in that order, with those that they stand on"
+		die "SERIES=$SERIES: these are not series of ${ORDER#"$TOP/"}, in that order, with those that they stand on"
 	[[ $ACCEL == tcg || $ACCEL == kvm ]] || die "ACCEL=$ACCEL is neither tcg nor kvm"
 	[[ $TIMEOUT =~ ^[1-9][0-9]*$ ]] || die "TIMEOUT=$TIMEOUT is not a number of seconds"
 	[[ $SMP =~ ^[1-9][0-9]*$ ]] || die "SMP=$SMP is not a number of processors"
 	[[ $JOBS =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS is not a number"
 	[[ -z $VARIANT || -e $TOP/configs/$VARIANT.config ]] ||
 		die "there is no configs/$VARIANT.config for VARIANT=$VARIANT"
+	# The kernel's makefiles and QEMU's options cannot take these.
+	[[ $TOP != *[[:space:]:,]* ]] || die "the path $TOP has a blank, colon or comma in it; move the clone"
 }
 check_settings
+
+# Set the named arguments of a script: first the defaults, then what the caller gave.
+# take_arguments NAME=DEFAULT... -- NAME=VALUE...
+take_arguments() {
+	local argument names=
+	while [[ $1 != -- ]]; do
+		names+=" ${1%%=*}"
+		declare -g "$1"
+		shift
+	done
+	shift
+	for argument; do
+		[[ $argument == *=* && "$names " == *" ${argument%%=*} "* ]] ||
+			die "${0##*/} does not take $argument; its arguments are named:$names"
+		declare -g "$argument"
+	done
+}
 
 need_qemu() {
 	command -v "$QEMU" >/dev/null || die "there is no $QEMU; run scripts/deps or set QEMU="
 	[[ $ACCEL != kvm || -w /dev/kvm ]] ||
-		die "ACCEL=kvm, but /dev/kvm is not there or not yours to use"
+		die "ACCEL=kvm, but /dev/kvm does not exist or is not writable for you"
 }
 
-# The kernel's makefiles allow neither.
-[[ $TOP != *[[:space:]:]* ]] || die "the path $TOP has a blank or a colon in it; move the clone"
-
-# One run at a time in a clone; scripts that a locked script calls are in.
+# One run at a time in a clone. Scripts called by the script that holds the lock pass.
 lock() {
 	[[ -z ${VGETRANDOM_LOCKED:-} ]] || return 0
 	exec 9>"$BUILD/.lock"
@@ -96,7 +144,7 @@ lock() {
 	export VGETRANDOM_LOCKED=1
 }
 
-# need_space GiB WHAT-FOR
+# need_space GiB PURPOSE
 need_space() {
 	local free
 	free=$(df --output=avail -k "$BUILD" | tail -n 1)
@@ -104,7 +152,7 @@ need_space() {
 		die "no space: $2 needs $1 GiB in $BUILD, $((free / 1024)) MiB are free"
 }
 
-# Files appear under their name only when they are complete.
+# Write a file from a command's output; it gets its name only when it is complete.
 # into FILE COMMAND...
 into() {
 	local file=$1
@@ -113,8 +161,35 @@ into() {
 	mv "$file.tmp" "$file"
 }
 
-# The job of the step at work is a process group of its own, so that one kill
-# ends all of it when this script ends for whatever reason.
+# Of standard input or of files: 40 digits that identify them.
+hash_of() {
+	cat "$@" | sha256sum | cut -c 1-40
+}
+
+# Print the words of a command so that a shell reads them back.
+quoted() {
+	local word line=
+	for word; do
+		[[ $word =~ ^[A-Za-z0-9_./,:=+@%-]+$ ]] || word=${word@Q}
+		line+="${line:+ }$word"
+	done
+	say "$line"
+}
+
+# Call a function with each line of standard input, JOBS calls at a time.
+in_parallel() {
+	local item
+	while read -r item; do
+		while (( $(jobs -rp | wc -l) >= JOBS )); do
+			wait -n || true
+		done
+		"$1" "$item" &
+	done
+	wait
+}
+
+# The job of the step at work is a process group of its own, so that one kill ends all of
+# it, however this script ends.
 job=
 end_job() {
 	[[ -n $job ]] || return 0
@@ -134,7 +209,7 @@ start_job() {
 	job=$!
 }
 
-# A step that has something to count sets this to a pattern of its log's lines.
+# A step that can count its progress sets COUNT to a pattern for lines of its log.
 COUNT=
 COUNT_OF=
 count() {
@@ -188,7 +263,7 @@ step() {
 
 # Git that nothing in the user's configuration can influence.
 plain_git() {
-	GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=$TOP/scripts/gitconfig \
+	GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=$TOP/configs/gitconfig \
 	GIT_ATTR_NOSYSTEM=1 git "$@"
 }
 
@@ -196,7 +271,8 @@ in_tree() {
 	plain_git -C "$TREE" "$@"
 }
 
-# patch_files [SERIES] - of that one, or of all of them in their order.
+# The patches of one series, or of all in their order.
+# patch_files [SERIES]
 patch_files() {
 	local series
 	for series in ${1:-$SERIES}; do
@@ -208,11 +284,11 @@ patch_files() {
 # A series, after those that it stands on.
 chain_of() {
 	local below
-	below=$(awk -v name="$1" '$1 == name { print $2 }' "$PATCHES/ORDER")
+	below=$(awk -v name="$1" '$1 == name { print $2 }' "$ORDER")
 	say "${below:+$(chain_of "$below") }$1"
 }
 
-# The last commit of one of the series that build/linux has.
+# The last commit of one of the series in the tree.
 end_of() {
 	local all
 	all=$(in_tree config vgetrandom.series)
@@ -223,17 +299,43 @@ end_of() {
 	fi
 }
 
-# What identifies the series as it lies in patches/.
+# Identifies the series as they are in patches/.
 series_id() {
-	{ say "$SERIES"; patch_files | xargs -r cat; } | sha256sum | cut -c 1-40
+	{ say "$SERIES"; patch_files | xargs -r cat; } | hash_of
 }
 
-# Everything that a boot needs; what is there already takes seconds.
-# prepare_guest PACKAGE-OR-NOTHING
+# Make everything that a boot needs; what exists already takes seconds.
+# prepare_guest [PACKAGE]
 prepare_guest() {
 	"$TOP/scripts/deps" ${1:+"$1"}
 	need_qemu
 	"$TOP/scripts/tree" keep
 	"$TOP/scripts/build"
 	"$TOP/scripts/initramfs"
+}
+
+# Functions that the series add or change, for data races: only those there count.
+series_functions() {
+	in_tree diff -U0 base HEAD -- '*.c' '*.h' ':!tools' |
+		sed -nE 's/^@@[^@]*@@ .*\<(\w+)\(.*/\1/p; s/^\+[a-z].*\<(\w+)\([^;]*$/\1/p' | sort -u
+}
+
+# A line for each case of a boot, one for the kernel's log, and one for data races.
+# results_of_boot NAME DESCRIPTION
+results_of_boot() {
+	into "$LOG/series.functions" series_functions
+	"$TOP/scripts/results" boot "$LOG/boot-$1" "$2" "$LOG/series.functions"
+}
+
+# Print "pass DESCRIPTION" or "fail DESCRIPTION" for the command.
+# verdict DESCRIPTION COMMAND...
+verdict() {
+	local what=$1
+	shift
+	if "$@" >&2; then
+		say "pass $what"
+	else
+		say "fail $what"
+		return 1
+	fi
 }

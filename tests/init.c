@@ -39,7 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RESULTS		"/dev/ttyS1"
+#define RESULTS		"RESULTS"	/* the device's name, on the kernel's command line */
 #define TEST_LIST	"/tests/list"
 #define PATIENCE	"PATIENCE"	/* for slow kernels: a factor for all limits */
 #define USER_ID		1000
@@ -113,12 +113,16 @@ static void print_kernel(FILE *out)
 /* Leaves lines as the tests write them: no carriage returns, no echo. */
 static FILE *open_results(void)
 {
+	const char *device = getenv(RESULTS);
 	struct termios tio;
-	int fd = open(RESULTS, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char path[64];
 	FILE *out;
+	int fd;
 
+	snprintf(path, sizeof(path), "/dev/%s", device ? device : "ttyS1");
+	fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		give_up(RESULTS);
+		give_up(path);
 	if (!tcgetattr(fd, &tio)) {
 		cfmakeraw(&tio);
 		tio.c_cflag |= CLOCAL;
@@ -370,7 +374,7 @@ static void run_shell(void)
 	if (!pid) {
 		setsid();
 		ioctl(STDIN_FILENO, TIOCSCTTY, 1);
-		setenv("PATH", "/bin:/tests/vDSO:/tests/vm", 1);
+		setenv("PATH", "/bin:/tests/vDSO:/tests/vm:/tests/mm", 1);
 		setenv("HOME", "/tests", 1);
 		chdir("/tests");
 		execl("/bin/busybox", "sh", NULL);

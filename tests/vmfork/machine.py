@@ -98,6 +98,19 @@ class Memory:
         self.buffer = b"".join(pages[THREADS + 1:])
 
 
+def note_command(path, command):
+    """The first one is shown as well; those of clones differ in little."""
+    line = shlex.join(command)
+    with open(path, "w", encoding="utf-8") as file:
+        print(line, file=file)
+    if not note_command.shown:
+        print(line, file=sys.stderr, flush=True)
+        note_command.shown = True
+
+
+note_command.shown = False
+
+
 class Machine:
     """A QEMU process. Settings come from the environment, see scripts/lib.sh."""
 
@@ -113,10 +126,11 @@ class Machine:
         for ours, _ in ends:
             ours.settimeout(timeout)
         qmp, wire = (theirs.fileno() for _, theirs in ends)
+        command = self.command_line(f"{log}.console", guid, tests, qmp, wire) + list(options)
+        note_command(f"{log}.command", command)
         with open(f"{log}.qemu", "wb") as messages:
             self.process = subprocess.Popen(
-                self.command_line(f"{log}.console", guid, tests, qmp, wire) + list(options),
-                stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
+                command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
                 pass_fds=(qmp, wire))
         for _, theirs in ends:
             theirs.close()
@@ -127,14 +141,15 @@ class Machine:
     def command_line(console, guid, tests, qmp, wire):
         env = os.environ
         return [
-            env["QEMU"], "-accel", env["ACCEL"], "-cpu", env["CPU"], "-smp", env["SMP"],
+            env["QEMU"], *env["QEMU_MACHINE"].split(), "-accel", env["ACCEL"], "-cpu", env["CPU"], "-smp", env["SMP"],
             "-m", env["MEM"], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", env["IMAGE"], "-initrd", env["INITRD"],
-            "-append", "console=ttyS0 panic=-1 oops=panic no_timer_check "
+            "-append", f"console={env['CONSOLE_DEVICE']} RESULTS={env['RESULTS_DEVICE']} "
+                       f"panic=-1 oops=panic {env['KERNEL_PARAMETERS']} "
                        f"{env.get('APPEND', '')} -- {tests}",
             "-device", f"vmgenid,guid={guid}",
             "-serial", f"file:{console}",
-            "-chardev", f"socket,id=wire,fd={wire}", "-serial", "chardev:wire",
+            "-chardev", f"socket,id=results,fd={wire}", *env["RESULTS_OPTIONS"].split(),
             "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",
         ]
 
