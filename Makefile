@@ -1,15 +1,64 @@
 # SPDX-License-Identifier: GPL-2.0
-# The work is in scripts/; variables given here reach it by the environment,
-# their defaults are in scripts/lib.sh, and make help explains them.
+# The work is in scripts/. Variables given here reach it by the environment; their defaults
+# are in scripts/lib.sh. "make help" prints the lines that begin with "#:".
+#:
+#: make run      build the kernel with the series, boot it in QEMU, test and time getrandom() there
+#: make run TEST=vDSO/vdso_test_getrandom_step [ARGS=...] [AS=user]  run one test there instead
+#: make quick    the vDSO image alone, its checks and known answers, and KUnit
+#: make test     check the series, build it, boot it on several processors, run all tests
+#: make test FAST=1  the same without what takes minutes; make test-full: and what takes long
+#: make test-peer  run the same tests on the kernel that Debian 13 packages, compare case by case
+#: make test-base  run the base's own selftests on its kernel and on the series'
+#: make test-debug  run the tests on kernels with KASAN, lockdep and the like, and with KCSAN
+#: make breaks   break the series on purpose, see that the tests fail
+#: make tree     make build/linux: the kernel source as one commit, the series on top (git am)
+#: make export   write the commits of build/linux back to patches/ and to linux/
+#: make check    patches equal the checkout? apply? checkpatch? build?
+#: make shell    boot into a shell in the guest, the test programs in /tests
+#: make demo-vmfork  two clones of a machine side by side, and what tells them apart
+#: make bench    measure getrandom() of the built image on this machine, beside other generators
+#: make cost     count the instructions of kernel operations, on the base and on the series
+#: make clean    remove what was built; keeps build/linux, downloads and logs
+#: make help     this text
+#:
+#: Variables     meaning                                         default
+#: KERNEL_VERSION  a file of kernels/                            6.1
+#: ARCH          a file of arch/                                 x86_64
+#: SERIES        some of patches/VERSION/ORDER, with those they stand on  all of them
+#: KERNEL        a kernel tree of your own; it is not changed    Debian's source
+#: SOURCE_VERSION  version of Debian's source package            newest offered
+#: CC, LLVM      compiler (gcc, clang); LLVM=1: all tools        gcc
+#: VARIANT       debug, kcsan, kunit, wireguard: one from configs/  none
+#: JOBS          parallel jobs                                   all processors
+#: ACCEL         QEMU's accelerator: tcg or kvm                  tcg
+#: CPU           QEMU's processor model                          max
+#: SMP, MEM      processors and memory of the guest              2, 1G
+#: APPEND        more of the guest's kernel command line         none
+#: TIMEOUT       seconds that the guest may be silent; a boot    120
+#:               may take ten times that
+#: FORCE=1       make tree: set edits in build/linux aside       off
 
-run shell test test-base test-debug test-peer tree export check bench cost demo-vmfork help:
+run tree export bench cost:
 	@scripts/$@
-
-test-full:
-	@scripts/test full
-
+shell:
+	@scripts/run shell
+test:
+	@scripts/test
+quick check:
+	@scripts/test $@
+test-full test-base test-debug:
+	@scripts/test $(@:test-%=%)
+test-peer:
+	@scripts/check-against kernel=peer
+demo-vmfork:
+	@scripts/check-clones kind=demo
+breaks:
+	@[ -x scripts/breaks ] || { echo "error: there is no scripts/breaks" >&2; exit 1; }
+	@scripts/breaks
 clean:
-	rm -rf build/out* build/guest-* build/tmp build/each build/passed
+	rm -rf build/out* build/guest-* build/clients build/peer build/tmp build/each* build/passed
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile | sed 1d
 
-.PHONY: run test test-base test-debug test-full test-peer tree export check shell bench cost \
-	demo-vmfork help clean
+.PHONY: run tree export bench cost shell test quick check test-full test-base test-debug \
+	test-peer demo-vmfork breaks clean help

@@ -4,6 +4,7 @@
 # includes lib.sh and before it calls a function of this file.
 
 # Lines of make's output that stand for an object.
+# shellcheck disable=SC2034
 OBJECT='^  (CC|AS|HOSTCC|VDSO|AR|LD)( \[M\])? '
 
 # Sets "variables" to what each call of the kernel's makefiles needs.
@@ -38,7 +39,7 @@ configure() {
 	(( $# > 0 )) || mapfile -t files < <(config_files)
 	make_variables
 	mkdir -p "$OUT"
-	cd "$TREE"
+	cd "$TREE" || return
 	MAKEFLAGS="s --$(printf ' %s' "${variables[@]// /\\ }")" \
 		scripts/kconfig/merge_config.sh -n -O "$OUT" "${files[@]}"
 }
@@ -46,8 +47,8 @@ configure() {
 # True unless configs/, the compiler or a Kconfig file changed since the last time.
 is_configured() {
 	[[ -e $OUT/.config && $(cat "$OUT/configured" 2>/dev/null) == "$(configuration_id)" ]] &&
-		[[ -z $(cd "$TREE" && git ls-files -z '*Kconfig*' |
-			xargs -0 -r sh -c 'find "$@" -maxdepth 0 -newer "$0" -print -quit' "$OUT/configured") ]]
+		[[ -z $(cd "$TREE" && in_tree ls-files -z '*Kconfig*' |
+			xargs -0 -r ls -td "$OUT/configured" | sed '/\/configured$/,$d') ]]
 }
 
 configuration_id() {

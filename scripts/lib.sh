@@ -39,9 +39,9 @@ export KERNEL_VERSION VGETRANDOM_ARCH
 	die "ARCH=$VGETRANDOM_ARCH is not known; there is: $(choices arch)"
 [[ " $(choices kernels) " == *" $KERNEL_VERSION "* ]] ||
 	die "KERNEL_VERSION=$KERNEL_VERSION is not known; there is: $(choices kernels)"
-# shellcheck source=arch/x86_64
+# shellcheck source=arch/default
 . "$TOP/arch/$VGETRANDOM_ARCH"
-# shellcheck source=kernels/6.1
+# shellcheck source=kernels/default
 . "$TOP/kernels/$KERNEL_VERSION"
 
 # Everything but the defaults builds in places of its own.
@@ -78,6 +78,7 @@ OUT=${VGETRANDOM_OUT:-$BUILD/out$SUFFIX}${VARIANT:+-$VARIANT}
 OUT=${OUT// /_}
 
 # The compiler of the guest's programs.
+# shellcheck disable=SC2034
 TARGET_GCC=${CROSS_PREFIX}gcc
 
 # The same commands and stamps everywhere, so that ccache recognizes them.
@@ -113,13 +114,12 @@ check_settings() {
 }
 check_settings
 
-# Set the named arguments of a script: first the defaults, then what the caller gave.
-# take_arguments NAME=DEFAULT... -- NAME=VALUE...
+# Set variables of these names, which have their defaults, to the arguments of the script.
+# take_arguments NAME... -- NAME=VALUE...
 take_arguments() {
 	local argument names=
 	while [[ $1 != -- ]]; do
-		names+=" ${1%%=*}"
-		declare -g "$1"
+		names+=" $1"
 		shift
 	done
 	shift
@@ -161,9 +161,9 @@ into() {
 	mv "$file.tmp" "$file"
 }
 
-# Of standard input or of files: 40 digits that identify them.
+# 40 digits that identify the text on standard input.
 hash_of() {
-	cat "$@" | sha256sum | cut -c 1-40
+	sha256sum | cut -c 1-40
 }
 
 # Print the words of a command so that a shell reads them back.
@@ -271,11 +271,11 @@ in_tree() {
 	plain_git -C "$TREE" "$@"
 }
 
-# The patches of one series, or of all in their order.
-# patch_files [SERIES]
+# The patches of these series, in their order.
+# patch_files "SERIES..."
 patch_files() {
 	local series
-	for series in ${1:-$SERIES}; do
+	for series in $1; do
 		[[ ! -d $PATCHES/$series ]] ||
 			find "$PATCHES/$series" -maxdepth 1 -name '[0-9]*.patch' | sort
 	done
@@ -301,13 +301,12 @@ end_of() {
 
 # Identifies the series as they are in patches/.
 series_id() {
-	{ say "$SERIES"; patch_files | xargs -r cat; } | hash_of
+	{ say "$SERIES"; patch_files "$SERIES" | xargs -r cat; } | hash_of
 }
 
 # Make everything that a boot needs; what exists already takes seconds.
-# prepare_guest [PACKAGE]
 prepare_guest() {
-	"$TOP/scripts/deps" ${1:+"$1"}
+	"$TOP/scripts/deps"
 	need_qemu
 	"$TOP/scripts/tree" keep
 	"$TOP/scripts/build"

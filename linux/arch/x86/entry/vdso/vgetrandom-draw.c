@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The drawing code of getrandom(): all of this file, and the block function, lie
+ * between vgetrandom_start and vgetrandom_end. A call that a signal interrupts
+ * there never resumes. So nothing there may call anything outside, and only the
+ * entry point may call what is in there.
+ */
+#include "../../../../lib/vdso/getrandom.c"
+
+/* What the fast path assumes. */
+static_assert(offsetof(struct vgetrandom_state, generation) == VGETRANDOM_STATE_GENERATION);
+static_assert(offsetof(struct vgetrandom_state, avail) == VGETRANDOM_STATE_AVAIL);
+static_assert(offsetof(struct vgetrandom_state, batch) == VGETRANDOM_STATE_BATCH);
+static_assert(sizeof(struct vgetrandom_state) == VGETRANDOM_STATE_SIZE);
+static_assert(sizeof_field(struct vgetrandom_state, batch) == VGETRANDOM_BATCH_SIZE);
+static_assert(VGETRANDOM_DIRECT_LEN - VGETRANDOM_FAST_LEN == 1);
+static_assert((GRND_RANDOM | GRND_INSECURE) == VGETRANDOM_FLAGS_END);
+
+ssize_t __vgetrandom_draw(void *buffer, size_t len, unsigned int flags,
+			  void *opaque_state, size_t opaque_len)
+{
+	return __cvdso_getrandom(&vdso_rng_data, buffer, len, flags, opaque_state, opaque_len);
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Draws of getrandom() in the vDSO that find no memory for their state: the memory
+ * cgroup is full. The system call has to serve them at once, and nobody is killed.
+ */
+#define _GNU_SOURCE
+#include <sys/prctl.h>
+
+#include "vgetrandom.h"
+#include "../vm/droppable.h"
+
+#define DRAWS	100
+#define LEN	16
+
+/* What the child and its parent share. */
+static struct shared {
+	bool ready;
+	bool go;
+	bool done;
+	bool freed;
+	bool counted;
+	unsigned int wrong;
+	unsigned int seeded;
+	long ms;
+} *shared;
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The bytes must be neither those of a page of zeros nor those of the draw before. */
+static bool draw(void *state)
+{
+	static unsigned char before[LEN], bytes[LEN];
+	static const unsigned char zeros[LEN];
+	bool ok;
+
+	memcpy(before, bytes, LEN);
+	ok = vgr_draw(bytes, LEN, state) == LEN;
+	return ok && memcmp(bytes, zeros, LEN) && memcmp(bytes, before, LEN);
+}
+
+/* A page of its own for each state, none of which is there yet. */
+static enum result draw_from_new_states(char *states)
+{
+	unsigned int i;
+	long start;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	check(set_oom_score(getpid(), "-1000") && cgroup_enter());
+	/* Have the pages that these calls need. No state is at an odd address. */
+	draw((void *)1);
+	now_ms();
+	STORE(shared->ready, true);
+	while (!LOAD(shared->go))
+		usleep(1000);
+
+	start = now_ms();
+	for (i = 0; i < DRAWS; i++)
+		shared->wrong += !draw(states + i * page_size);
+	shared->ms = now_ms() - start;
+	STORE(shared->done, true);
+
+	/* A state that had no memory is zero. To look at it may take memory. */
+	while (!LOAD(shared->freed))
+		usleep(1000);
+	for (i = 0; i < DRAWS; i++)
+		shared->seeded += *(uint64_t *)(states + i * page_size) != 0;
+	STORE(shared->counted, true);
+	return PASS;
+}
+
+static enum result judge(pid_t pid)
+{
+	struct filler filler = { 0 };
+	enum result result;
+
+	check(wait_for(LOAD(shared->ready)));
+	result = cgroup_fill(&filler);
+	if (result != PASS)
+		return result;
+	check(set_oom_score(pid, "0"));
+	STORE(shared->go, true);
+	check(wait_for(LOAD(shared->done)));
+	check(!cgroup_counter("memory.events", "oom_kill"));
+	cgroup_fill_end(&filler);
+	STORE(shared->freed, true);
+	check(wait_for(LOAD(shared->counted)));
+
+	ksft_print_msg("%u draws in %ld ms, %u states got memory\n", DRAWS, shared->ms,
+		       shared->seeded);
+	if (shared->wrong)
+		return fail("%u of %u draws went wrong", shared->wrong, DRAWS);
+	/* A fault that waits takes a second. */
+	if (shared->ms > DRAWS * 1000L / 4)
+		return fail("%u draws took %ld ms", DRAWS, shared->ms);
+	if (shared->seeded > DRAWS / 2)
+		return fail("%u states got memory: the cgroup was not full", shared->seeded);
+	return PASS;
+}
+
+static enum result test_full(const void *lru_gen)
+{
+	enum result result = use_lru_gen(lru_gen);
+	char *states;
+	pid_t pid;
+
+	if (result == PASS)
+		result = cgroup_make("16M");
+	if (result != PASS)
+		goto out;
+	shared = (void *)map(page_size, MAP_SHARED | MAP_ANONYMOUS);
+	states = mmap(NULL, DRAWS * page_size, vgr.params.mmap_prot, vgr.params.mmap_flags,
+		      -1, 0);
+	check(shared && states != MAP_FAILED);
+	pid = fork();
+	check(pid >= 0);
+	if (!pid)
+		_exit(draw_from_new_states(states));
+	result = judge(pid);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	cgroup_remove();
+	munmap(states, DRAWS * page_size);
+out:
+	untune();
+	return result;
+}
+
+static const struct test tests[] = {
+	{ "full cgroup: 100 new states: classic LRU", test_full, "0" },
+	{ "full cgroup: 100 new states: multi-gen LRU", test_full, "7" },
+};
+
+int main(int argc, char **argv)
+{
+	if (!vgr_find() || vgr.query)
+		ksft_exit_skip("no getrandom() in the vDSO\n");
+	run_tests(tests, ARRAY_SIZE(tests), argv + 1);
+}

@@ -1,0 +1,980 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vdso_test_getrandom_signal.c: calls of the vDSO's getrandom() that a signal
+ * interrupts
+ *
+ * Handlers that draw from the same state, on either stack and within each other,
+ * and handlers that do not return: they jump out, switch to another green thread,
+ * or end the thread, which unwinds the call. And which addresses the kernel takes
+ * for the vDSO's when the vDSO was moved, unmapped or replaced.
+ *
+ * Nothing sleeps: whoever needs a signal inside the vDSO draws until it has come.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <time.h>
+#include <unwind.h>
+
+#include "vgetrandom_marks.h"
+#include "vgetrandom_test.h"
+#include "../kselftest_harness.h"
+
+/* Thousands of signals take their time where the kernel checks itself. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 300
+
+/* Bytes that a handler draws. */
+#define NESTED 40
+
+/**
+ * struct alarm - a timer that hits the vDSO
+ * @timer:	sends the signal, once each time it is armed
+ * @delay:	from arming to the signal, in microseconds
+ * @inside:	signals that interrupted the vDSO; the handler counts
+ * @hits:	of these, how many there were when it was armed last
+ */
+struct alarm {
+	timer_t timer;
+	unsigned int delay;
+	unsigned int inside;
+	unsigned int hits;
+};
+
+static bool alarm_open(struct alarm *alarm, int sig)
+{
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL,
+		.sigev_signo = sig,
+	};
+
+	memset(alarm, 0, sizeof(*alarm));
+	alarm->delay = 16;
+	return !timer_create(CLOCK_MONOTONIC, &event, &alarm->timer);
+}
+
+/*
+ * Have a signal come soon: after a time that grows while signals come before the
+ * vDSO is reached, as they do on a slow machine, and shrinks while they hit it.
+ */
+static void alarm_arm(void *arg)
+{
+	struct itimerspec soon = { 0 };
+	struct alarm *alarm = arg;
+
+	if (alarm->inside == alarm->hits)
+		alarm->delay += alarm->delay < 4000 ? alarm->delay / 2 : 0;
+	else if (alarm->delay > 4)
+		alarm->delay -= alarm->delay / 4;
+	alarm->hits = alarm->inside;
+	soon.it_value.tv_nsec = alarm->delay * 1000;
+	timer_settime(alarm->timer, 0, &soon, NULL);
+}
+
+/*
+ * Handlers that return
+ */
+
+/**
+ * struct across - draws around and in a signal
+ * @state:	to draw from
+ * @len:	bytes a draw
+ * @send:	requests a signal
+ * @arg:	for @send
+ * @handled:	how many signals have been handled; the handler counts
+ * @output:	the last whole draw before the signal, the one that it came in,
+ *		and one after it
+ */
+struct across {
+	void *state;
+	size_t len;
+	void (*send)(void *arg);
+	void *arg;
+	atomic_uint *handled;
+	unsigned char output[3 * 300];
+};
+
+/* Request a signal and draw until it has come. False: wrong return value. */
+static bool draw_across_signal(struct across *across)
+{
+	unsigned int before = atomic_load(across->handled);
+	unsigned char *output = across->output;
+	const size_t len = across->len;
+	bool last = false;
+
+	if (vgr_draw(output + len, len, across->state) != (ssize_t)len)
+		return false;
+	across->send(across->arg);
+	while (!last) {
+		memcpy(output, output + len, len);
+		if (vgr_draw(output + len, len, across->state) != (ssize_t)len)
+			return false;
+		last = atomic_load(across->handled) != before;
+	}
+	return vgr_draw(output + 2 * len, len, across->state) == (ssize_t)len;
+}
+
+/*
+ * What the handler shares with the code that it interrupts. Only one thread
+ * uses it; the compiler has to reload what changes under its feet.
+ */
+static struct {
+	void *state;
+	struct alarm alarm;
+	atomic_uint handled;
+	bool escape;			/* leave the vDSO by siglongjmp() */
+	sigjmp_buf env;
+	ssize_t ret;
+	unsigned char output[NESTED];
+} nested;
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	bool inside = vgr_in_vdso(interrupted_at(context));
+
+	nested.ret = vgr_draw(nested.output, NESTED, nested.state);
+	nested.alarm.inside += inside;
+	atomic_fetch_add(&nested.handled, 1);
+	if (nested.escape && inside)
+		siglongjmp(nested.env, 1);
+}
+
+static bool nested_open(int flags)
+{
+	nested.state = warm_state();
+	catch(SIGALRM, on_signal, flags);
+	return nested.state && alarm_open(&nested.alarm, SIGALRM);
+}
+
+/*
+ * Draw across @rounds signals. All draws and the handler's count. The return
+ * value names what is wrong.
+ */
+static const char *try_under_signals(unsigned int rounds, void (*send)(void *),
+				     void *arg)
+{
+	const size_t lens[] = { 4, 40, 4, 300 };
+	struct across across = {
+		.state = nested.state,
+		.send = send,
+		.arg = arg,
+		.handled = &nested.handled,
+	};
+	unsigned int i;
+
+	for (i = 0; i < rounds; i++) {
+		across.len = lens[i % ARRAY_SIZE(lens)];
+		if (!draw_across_signal(&across) || nested.ret != NESTED)
+			return "wrong return value";
+		if (vgr_repeats(across.output, 3 * across.len) ||
+		    vgr_repeats(nested.output, NESTED))
+			return "output repeats itself or is zero";
+	}
+	ksft_print_msg("%u of %u signals interrupted the vDSO\n",
+		       nested.alarm.inside, rounds);
+	return fine;
+}
+
+TEST(signal_handler_draws_from_the_interrupted_state)
+{
+	ASSERT_TRUE(nested_open(0));
+	EXPECT_STREQ(fine, try_under_signals(500, alarm_arm, &nested.alarm));
+	EXPECT_GT(nested.alarm.inside, 0);
+}
+
+TEST(signal_handler_draws_on_an_alternate_stack)
+{
+	stack_t stack = { .ss_size = 64 * 1024 };
+
+	ASSERT_TRUE(nested_open(SA_ONSTACK));
+	stack.ss_sp = fenced_alloc(stack.ss_size);
+	ASSERT_NE(NULL, stack.ss_sp);
+	ASSERT_EQ(0, sigaltstack(&stack, NULL));
+	EXPECT_STREQ(fine, try_under_signals(300, alarm_arm, &nested.alarm));
+	EXPECT_GT(nested.alarm.inside, 0);
+}
+
+struct sender {
+	pthread_t target;
+	atomic_uint asked;	/* signals requested so far */
+	atomic_bool quit;
+};
+
+static void *send_signals(void *arg)
+{
+	struct sender *sender = arg;
+	unsigned int sent = 0;
+
+	/* Not to be woken by the target, which would interrupt it there. */
+	while (!atomic_load(&sender->quit)) {
+		if (sent == atomic_load(&sender->asked)) {
+			sched_yield();
+			continue;
+		}
+		pthread_kill(sender->target, SIGALRM);
+		sent++;
+	}
+	return NULL;
+}
+
+static void ask_sender(void *arg)
+{
+	struct sender *sender = arg;
+
+	atomic_fetch_add(&sender->asked, 1);
+}
+
+TEST(signal_from_another_thread_while_drawing)
+{
+	struct sender sender = { .target = pthread_self() };
+	const char *wrong;
+	pthread_t thread;
+
+	ASSERT_TRUE(nested_open(0));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, send_signals, &sender));
+	wrong = try_under_signals(300, ask_sender, &sender);
+	atomic_store(&sender.quit, true);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_STREQ(fine, wrong);
+	EXPECT_GT(nested.alarm.inside, 0);
+}
+
+/*
+ * Draws that take longer than the time between two signals
+ */
+
+#define LARGE		(64 * 1024)
+#define INTERRUPTED	500
+
+static void on_tick(int sig, siginfo_t *info, void *context)
+{
+	nested.alarm.inside += vgr_in_vdso(interrupted_at(context));
+}
+
+/* A signal every 100 microseconds, or as often as the machine can. */
+static bool start_ticks(void)
+{
+	const struct itimerspec ticks = { { 0, 100000 }, { 0, 100000 } };
+
+	nested.state = warm_state();
+	catch(SIGALRM, on_tick, 0);
+	return nested.state && alarm_open(&nested.alarm, SIGALRM) &&
+	       !timer_settime(nested.alarm.timer, 0, &ticks, NULL);
+}
+
+/* Is there random output in every page that a draw has returned? */
+static bool pages_are_random(const unsigned char *buffer, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i + VGR_WINDOW <= len; i += vgr.page)
+		if (vgr_repeats(buffer + i, VGR_WINDOW))
+			return false;
+	return len < VGR_WINDOW || !vgr_repeats(buffer + len - VGR_WINDOW, VGR_WINDOW);
+}
+
+TEST(interrupted_draws_are_not_short)
+{
+	unsigned char *buffer = malloc(LARGE);
+	unsigned int draws, interrupted = 0, wrong = 0, n;
+
+	ASSERT_TRUE(buffer && start_ticks());
+	for (draws = 0; interrupted < INTERRUPTED; draws++) {
+		const unsigned int before = nested.alarm.inside;
+
+		memset(buffer, 0, LARGE);
+		n = vgr_draw(buffer, LARGE, nested.state) != LARGE;
+		interrupted += nested.alarm.inside != before;
+		wrong += n;
+		if (!n)
+			ASSERT_TRUE(pages_are_random(buffer, LARGE));
+	}
+	signal(SIGALRM, SIG_IGN);
+	ksft_print_msg("%u draws, %u interrupted by %u signals, %u short\n",
+		       draws, interrupted, nested.alarm.inside, wrong);
+	EXPECT_EQ(0, wrong);
+}
+
+/* It faults at the first byte that is not there, or returns all that came before. */
+TEST(interrupted_draws_beyond_the_buffer_return_what_there_is)
+{
+	const size_t size = vgr.params.size_of_opaque_state;
+	unsigned int faulted = 0, returned = 0, wrong = 0;
+	unsigned char *buffer = fenced_alloc(LARGE);
+
+	ASSERT_TRUE(buffer && start_ticks());
+	while (returned + wrong < INTERRUPTED && nested.alarm.inside < 100 * INTERRUPTED) {
+		ssize_t ret;
+
+		memset(buffer, 0, LARGE);
+		ret = draw_or_fault(buffer, 2 * LARGE, nested.state, size);
+		if (ret == FAULTED)
+			faulted += fault.address == (uintptr_t)buffer + LARGE;
+		else if (ret == LARGE)
+			returned++;
+		else
+			wrong++;
+		if (ret == LARGE)
+			ASSERT_TRUE(pages_are_random(buffer, LARGE));
+	}
+	signal(SIGALRM, SIG_IGN);
+	ksft_print_msg("%u faulted, %u returned all there is, %u less\n",
+		       faulted, returned, wrong);
+	EXPECT_GT(returned, 0);
+	EXPECT_EQ(0, wrong);
+}
+
+/*
+ * Handlers within each other: level 0 is the code that is no handler, and a
+ * signal of each level interrupts the draws of the level below.
+ */
+
+#define LEVELS	4
+
+static struct {
+	struct alarm alarm[LEVELS];
+	atomic_uint handled[LEVELS];
+	struct across across[LEVELS];
+	bool ok;
+} deep;
+
+/* Draw across the signal of the next level. */
+static void draw_at_level(unsigned int level)
+{
+	deep.ok &= draw_across_signal(&deep.across[level]);
+}
+
+static void on_level(int sig, siginfo_t *info, void *context)
+{
+	unsigned int level = sig - SIGRTMIN;
+
+	deep.alarm[level].inside += vgr_in_vdso(interrupted_at(context));
+	if (level + 1 < LEVELS)
+		draw_at_level(level);
+	atomic_fetch_add(&deep.handled[level], 1);
+}
+
+static bool deep_open(void)
+{
+	void *state = warm_state();
+	unsigned int level;
+
+	for (level = 0; level + 1 < LEVELS; level++) {
+		struct across *across = &deep.across[level];
+
+		across->state = state;
+		across->len = NESTED;
+		across->send = alarm_arm;
+		across->arg = &deep.alarm[level + 1];
+		across->handled = &deep.handled[level + 1];
+		catch(SIGRTMIN + level + 1, on_level, 0);
+		if (!alarm_open(&deep.alarm[level + 1], SIGRTMIN + level + 1))
+			return false;
+	}
+	return state;
+}
+
+/* One signal of each level. Has each of them interrupted the vDSO? */
+static bool deep_round(void)
+{
+	unsigned int before = 0, after = 0, level;
+
+	for (level = 1; level < LEVELS; level++)
+		before += deep.alarm[level].inside;
+	draw_at_level(0);
+	for (level = 1; level < LEVELS; level++)
+		after += deep.alarm[level].inside;
+	return after == before + LEVELS - 1;
+}
+
+TEST(signal_handlers_within_each_other_draw_from_the_same_state)
+{
+	const unsigned int enough = 50, most = 5000;
+	unsigned int rounds, full = 0, level;
+
+	ASSERT_TRUE(deep_open());
+	deep.ok = true;
+	for (rounds = 0; full < enough && rounds < most; rounds++) {
+		full += deep_round();
+		ASSERT_TRUE(deep.ok);
+		for (level = 0; level + 1 < LEVELS; level++)
+			ASSERT_EQ(0, vgr_repeats(deep.across[level].output,
+						 3 * NESTED));
+	}
+	ksft_print_msg("in %u of %u rounds, each of %u signals interrupted the vDSO\n",
+		       full, rounds, LEVELS - 1);
+	EXPECT_EQ(enough, full);
+}
+
+/*
+ * Handlers that do not return
+ */
+
+/*
+ * In a traced process: draws from a state that has been through something, all
+ * of which the vDSO has to serve. Returns the exit status.
+ */
+static int draw_work(void *state)
+{
+	size_t n;
+
+	for (n = 0; n < work.draws; n++)
+		if (vgr_draw(work.buffer + n * work.len, work.len, state) !=
+		    (ssize_t)work.len)
+			return 3;
+	return 0;
+}
+
+/* Have @fn go through something and then draw_work() in a traced process. */
+static void served_after(struct __test_metadata *_metadata, int (*fn)(void *))
+{
+	struct watch watch = { .len = vgr.page };
+	struct calls calls;
+
+	work.buffer = shared_alloc(watch.len);
+	ASSERT_NE(NULL, work.buffer);
+	watch.buffer = work.buffer;
+	work.len = 40;
+	work.draws = 100;
+	if (!count_calls(fn, NULL, &watch, &calls))
+		SKIP(return, "%s: tracing not permitted", _metadata->name);
+	EXPECT_EQ(0, calls.status);
+	EXPECT_EQ(0, calls.handed);
+	EXPECT_EQ(0, vgr_repeats(work.buffer, work.len * work.draws));
+}
+
+#define ESCAPES 100
+
+/* Leave the vDSO by siglongjmp() some times, then draw as if nothing was. */
+static int escape_and_draw(void *unused)
+{
+	static unsigned int i;
+	unsigned char output[300];
+
+	nested.escape = true;
+	if (!nested_open(0))
+		return 1;
+	sigsetjmp(nested.env, 1);
+	while (nested.alarm.inside < ESCAPES) {
+		unsigned int before = atomic_load(&nested.handled);
+
+		if (i++ > 100 * ESCAPES)
+			return 4;
+		alarm_arm(&nested.alarm);
+		while (atomic_load(&nested.handled) == before)
+			if (vgr_draw(output, i % 4 ? 40 : 300,
+				     nested.state) < 0)
+				return 2;
+	}
+	nested.escape = false;
+	return draw_work(nested.state);
+}
+
+TEST(signal_handler_that_jumps_out_leaves_the_state_usable)
+{
+	served_after(_metadata, escape_and_draw);
+}
+
+/*
+ * Two green threads that draw from one state. The handler of a signal that
+ * interrupts a draw switches to the other one, in the middle of its own draw.
+ */
+
+#define SWITCHES	200
+#define LOGGED		4	/* draws of a thread to look at after a switch */
+
+/**
+ * struct green - a green thread
+ * @context:	where it was when it did not run
+ * @n:		bytes in the log
+ * @log:	the draws that a switch interrupted, and some after each switch
+ * @ok:		no return value was wrong
+ */
+struct green {
+	ucontext_t context;
+	size_t n;
+	unsigned char log[SWITCHES * LOGGED * 600];
+	bool ok;
+};
+
+static struct {
+	struct green thread[2];
+	unsigned int running;
+	atomic_uint switches;
+	struct alarm alarm;
+	void *state;
+} greens;
+
+static void green_switch(void)
+{
+	struct green *from = &greens.thread[greens.running];
+
+	greens.running ^= 1;
+	swapcontext(&from->context, &greens.thread[greens.running].context);
+}
+
+static void on_green(int sig, siginfo_t *info, void *context)
+{
+	bool inside = vgr_in_vdso(interrupted_at(context));
+
+	greens.alarm.inside += inside;
+	if (atomic_load(&greens.switches) == SWITCHES)
+		return;
+	alarm_arm(&greens.alarm);
+	if (!inside)
+		return;
+	atomic_fetch_add(&greens.switches, 1);
+	green_switch();
+}
+
+/* Draw until there have been enough switches; keep what is close to one. */
+static void green_draw(struct green *self)
+{
+	static const size_t lens[] = { 40, 4, 100, 600 };
+	unsigned int switches = 0, keep = 0, now, i;
+
+	self->ok = true;
+	for (i = 0; switches < SWITCHES; i++) {
+		const size_t len = lens[i % ARRAY_SIZE(lens)];
+		unsigned char output[600];
+
+		if (vgr_draw(output, len, greens.state) != (ssize_t)len)
+			self->ok = false;
+		now = atomic_load(&greens.switches);
+		if (now != switches)
+			keep = LOGGED;
+		switches = now;
+		if (keep && self->n + len <= sizeof(self->log)) {
+			memcpy(self->log + self->n, output, len);
+			self->n += len;
+			keep--;
+		}
+	}
+}
+
+static void green_main(void)
+{
+	green_draw(&greens.thread[1]);
+	/* For good, unless the other one waits for this one to end. */
+	for (;;)
+		green_switch();
+}
+
+/* Let two green threads draw and switch, then draw as if nothing was. */
+static int switch_and_draw(void *unused)
+{
+	const size_t size = 256 * 1024;
+	ucontext_t *other = &greens.thread[1].context;
+
+	greens.state = warm_state();
+	if (!greens.state || getcontext(other))
+		return 1;
+	other->uc_stack.ss_sp = fenced_alloc(size);
+	other->uc_stack.ss_size = size;
+	if (!other->uc_stack.ss_sp || !alarm_open(&greens.alarm, SIGALRM))
+		return 1;
+	makecontext(other, green_main, 0);
+
+	catch(SIGALRM, on_green, 0);
+	alarm_arm(&greens.alarm);
+	green_draw(&greens.thread[0]);
+	/* The other one is in the middle of a draw, or at its end. */
+	green_switch();
+	if (!greens.thread[0].ok || !greens.thread[1].ok)
+		return 2;
+	if (vgr_repeats(greens.thread[0].log, greens.thread[0].n) ||
+	    vgr_repeats(greens.thread[1].log, greens.thread[1].n))
+		return 5;
+	return draw_work(greens.state);
+}
+
+TEST(signal_handler_that_switches_green_threads_leaves_both_right)
+{
+	served_after(_metadata, switch_and_draw);
+}
+
+/*
+ * Threads that end in the middle of a draw, which unwinds it
+ */
+
+#define ENDINGS	100
+
+/* How a thread comes to its end */
+enum ending {
+	ENDING_CANCEL,		/* pthread_cancel() by another thread */
+	ENDING_HANDLER,		/* a handler ends it, in the vDSO */
+	ENDING_PAD,		/* so does one right after the first one */
+	ENDING_COUNT,
+};
+
+static struct {
+	void *state;
+	enum ending ending;
+	atomic_uint draws;	/* whole draws so far */
+	unsigned char output[2][NESTED];	/* of these, the last two */
+	bool cleaned;		/* the thread was unwound to its beginning */
+	bool in_vdso;		/* from inside the vDSO */
+} ended;
+
+static void end_thread(void *context)
+{
+	if (!vgr_in_vdso(interrupted_at(context)))
+		return;
+	ended.in_vdso = true;
+	pthread_exit(PTHREAD_CANCELED);
+}
+
+static void on_end(int sig, siginfo_t *info, void *context)
+{
+	if (ended.ending == ENDING_HANDLER)
+		end_thread(context);
+	if (ended.ending == ENDING_PAD)
+		raise_on_return(SIGUSR2);
+}
+
+static void on_end_after(int sig, siginfo_t *info, void *context)
+{
+	end_thread(context);
+}
+
+static void on_cleanup(void *unused)
+{
+	ended.cleaned = true;
+}
+
+static void *draw_until_end(void *unused)
+{
+	unsigned char output[600];
+	unsigned int i;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+	pthread_cleanup_push(on_cleanup, NULL);
+	for (i = 0;; i++) {
+		if (vgr_draw(output, i % 2 ? NESTED : 600, ended.state) < 0)
+			break;
+		memcpy(ended.output[i % 2], output, NESTED);
+		atomic_fetch_add(&ended.draws, 1);
+	}
+	pthread_cleanup_pop(0);
+	return NULL;
+}
+
+/* Have a thread draw, and end it as it does. False: something went wrong. */
+static bool end_while_drawing(enum ending ending, unsigned int draws)
+{
+	unsigned char output[NESTED];
+	pthread_t thread;
+	void *result;
+
+	ended.ending = ending;
+	ended.cleaned = ended.in_vdso = false;
+	atomic_store(&ended.draws, 0);
+	if (pthread_create(&thread, NULL, draw_until_end, NULL))
+		return false;
+	while (atomic_load(&ended.draws) < draws)
+		sched_yield();
+	if (ending == ENDING_CANCEL)
+		pthread_cancel(thread);
+	else
+		while (!ended.in_vdso && !pthread_kill(thread, SIGUSR1))
+			sched_yield();
+	if (pthread_join(thread, &result) || result != PTHREAD_CANCELED ||
+	    !ended.cleaned)
+		return false;
+
+	/* The state lives on. What the end interrupted was never returned. */
+	return vgr_draw(output, NESTED, ended.state) == NESTED &&
+	       !vgr_repeats(output, NESTED) &&
+	       !vgr_repeats(ended.output[0], NESTED) &&
+	       !vgr_repeats(ended.output[1], NESTED);
+}
+
+/* End some threads in every way, then draw as if nothing was. */
+static int end_and_draw(void *unused)
+{
+	enum ending ending;
+	unsigned int i;
+
+	ended.state = warm_state();
+	if (!ended.state)
+		return 1;
+	catch(SIGUSR1, on_end, 0);
+	catch(SIGUSR2, on_end_after, 0);
+	for (ending = 0; ending < ENDING_COUNT; ending++)
+		for (i = 0; i < ENDINGS; i++)
+			if (!end_while_drawing(ending, i % 16 + 2))
+				return 5;
+	return draw_work(ended.state);
+}
+
+TEST(thread_that_ends_in_a_draw_is_unwound_and_leaves_the_state_usable)
+{
+	served_after(_metadata, end_and_draw);
+}
+
+/*
+ * Unwinding from any place in the vDSO to its caller
+ */
+
+static struct {
+	struct alarm alarm;
+	unsigned int after;	/* signals that came as the first one's ended */
+	unsigned int found;	/* unwindings that found the caller */
+	unsigned int wrong;	/* ... or did not, or found it changed */
+} unwound;
+
+static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
+{
+	bool *found = arg;
+	size_t i;
+
+	if (_Unwind_GetIP(context) != (uintptr_t)marked_return)
+		return _URC_NO_REASON;
+	*found = _Unwind_GetCFA(context) == marked_sp;
+	for (i = 0; i < ARRAY_SIZE(marks); i++)
+		*found &= _Unwind_GetGR(context, marks[i].number) == marks[i].mark;
+	return _URC_END_OF_STACK;
+}
+
+static void unwind(void)
+{
+	bool found = false;
+
+	_Unwind_Backtrace(on_frame, &found);
+	if (found)
+		unwound.found++;
+	else
+		unwound.wrong++;
+}
+
+static void on_unwind(int sig, siginfo_t *info, void *context)
+{
+	bool inside = vgr_in_vdso(interrupted_at(context));
+
+	if (inside)
+		unwind();
+	if (sig == SIGUSR2) {
+		unwound.after += inside;
+		return;
+	}
+	unwound.alarm.inside += inside;
+	alarm_arm(&unwound.alarm);
+	raise_on_return(SIGUSR2);
+}
+
+TEST(signal_handler_can_unwind_to_the_caller)
+{
+	const unsigned int enough = 500;
+	unsigned char output[600];
+	void *state = warm_state();
+	unsigned int i;
+
+	ASSERT_TRUE(state && alarm_open(&unwound.alarm, SIGALRM));
+	catch(SIGALRM, on_unwind, 0);
+	catch(SIGUSR2, on_unwind, 0);
+	alarm_arm(&unwound.alarm);
+	for (i = 0; unwound.after < enough; i++) {
+		const ssize_t len = i % 4 ? 40 : 600;
+
+		ASSERT_EQ(len, marked_draw(output, len, 0, state,
+					   vgr.params.size_of_opaque_state,
+					   vgr.call));
+	}
+	ksft_print_msg("%u signals in the vDSO, %u more right after them\n",
+		       unwound.alarm.inside, unwound.after);
+	EXPECT_EQ(0, unwound.wrong);
+	EXPECT_GT(unwound.alarm.inside, 0);
+	EXPECT_EQ(unwound.alarm.inside + unwound.after, unwound.found);
+}
+
+/*
+ * A vDSO that moves or goes away
+ */
+
+/* The offsets in the vDSO from which a signal's frame has another address. */
+#define OFFSETS (64 * 1024)
+
+struct moved {
+	bool from[OFFSETS];
+	unsigned int count;
+};
+
+#define HLT 0xf4		/* one byte, and a signal */
+
+/* Like on_fault(), but without a system call: this is run for every byte. */
+static void on_hlt(int sig, siginfo_t *info, void *context)
+{
+	fault.address = interrupted_at(context);
+	siglongjmp(fault.env, 1);
+}
+
+/* Let a signal come at every byte of a mapping that is full of HLT. */
+static void find_moved(uintptr_t start, size_t len, struct moved *moved)
+{
+	volatile uintptr_t address;
+
+	memset(moved, 0, sizeof(*moved));
+	catch(SIGSEGV, on_hlt, SA_NODEFER);
+	for (address = start; address < start + len; address++) {
+		if (!sigsetjmp(fault.env, 0))
+			((void (*)(void))address)();
+		if (fault.address == address)
+			continue;
+		moved->from[address - start] = true;
+		moved->count++;
+	}
+}
+
+/* Overwrite this process's copy of the vDSO, as a debugger does. */
+static bool fill_vdso(uintptr_t start, size_t len)
+{
+	int fd = open("/proc/self/mem", O_RDWR);
+	unsigned char *hlt = malloc(len);
+	bool ok;
+
+	if (fd < 0 || !hlt)
+		return false;
+	memset(hlt, HLT, len);
+	ok = pwrite(fd, hlt, len, start) == (ssize_t)len;
+	free(hlt);
+	close(fd);
+	return ok;
+}
+
+/* Put other code where the vDSO is or was. */
+static bool take_place(uintptr_t start, size_t len)
+{
+	void *p = mmap((void *)start, len, PROT_READ | PROT_WRITE | PROT_EXEC,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	memset(p, HLT, len);
+	return true;
+}
+
+/* Move it. */
+static uintptr_t move_vdso(uintptr_t start, size_t len)
+{
+	void *room = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (room == MAP_FAILED ||
+	    mremap((void *)start, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, room) != room)
+		return 0;
+	return (uintptr_t)room;
+}
+
+FIXTURE(vdso) {
+	uintptr_t start;
+	size_t len;
+	struct moved moved;
+};
+
+FIXTURE_SETUP(vdso)
+{
+	self->start = vgr.vdso.start;
+	self->len = vgr.vdso.end - vgr.vdso.start;
+	ASSERT_LE(self->len, OFFSETS);
+}
+
+FIXTURE_TEARDOWN(vdso)
+{
+}
+
+TEST_F(vdso, in_its_place_has_a_drawing_range)
+{
+	ASSERT_TRUE(fill_vdso(self->start, self->len));
+	find_moved(self->start, self->len, &self->moved);
+	ksft_print_msg("%u bytes of %zu are drawing code\n", self->moved.count, self->len);
+	EXPECT_GT(self->moved.count, 0);
+	EXPECT_LT(self->moved.count, self->len);
+}
+
+TEST_F(vdso, that_was_moved_has_it_there_and_not_where_it_was)
+{
+	struct moved *old = malloc(sizeof(*old));
+	uintptr_t to;
+
+	ASSERT_NE(NULL, old);
+	ASSERT_TRUE(fill_vdso(self->start, self->len));
+	find_moved(self->start, self->len, old);
+	ASSERT_GT(old->count, 0);
+
+	to = move_vdso(self->start, self->len);
+	ASSERT_NE(0, to);
+	find_moved(to, self->len, &self->moved);
+	EXPECT_EQ(0, memcmp(old, &self->moved, sizeof(*old)));
+
+	ASSERT_TRUE(take_place(self->start, self->len));
+	find_moved(self->start, self->len, &self->moved);
+	EXPECT_EQ(0, self->moved.count);
+}
+
+TEST_F(vdso, that_was_moved_and_unmapped_is_forgotten)
+{
+	uintptr_t to = move_vdso(self->start, self->len);
+
+	ASSERT_NE(0, to);
+	ASSERT_EQ(0, munmap((void *)to, self->len));
+	ASSERT_TRUE(take_place(to, self->len));
+	find_moved(to, self->len, &self->moved);
+	EXPECT_EQ(0, self->moved.count);
+}
+
+TEST_F(vdso, that_was_unmapped_is_forgotten)
+{
+	ASSERT_EQ(0, munmap((void *)self->start, self->len));
+	ASSERT_TRUE(take_place(self->start, self->len));
+	find_moved(self->start, self->len, &self->moved);
+	EXPECT_EQ(0, self->moved.count);
+}
+
+TEST_F(vdso, that_was_replaced_is_forgotten)
+{
+	ASSERT_TRUE(take_place(self->start, self->len));
+	find_moved(self->start, self->len, &self->moved);
+	EXPECT_EQ(0, self->moved.count);
+}
+
+/* The child's exit status: 0 if that many bytes are as they should be. */
+static int child_of_fork(uintptr_t start, size_t len, bool replace, struct moved *moved)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return reap(pid);
+	if (!(replace ? take_place(start, len) : fill_vdso(start, len)))
+		_exit(2);
+	find_moved(start, len, moved);
+	_exit(replace == !!moved->count);
+}
+
+TEST_F(vdso, is_inherited_by_a_child)
+{
+	EXPECT_EQ(0, child_of_fork(self->start, self->len, false, &self->moved));
+}
+
+TEST_F(vdso, that_a_child_does_not_inherit_is_forgotten_there)
+{
+	ASSERT_EQ(0, madvise((void *)self->start, self->len, MADV_DONTFORK));
+	EXPECT_EQ(0, child_of_fork(self->start, self->len, true, &self->moved));
+
+	/* The parent still has it. */
+	ASSERT_TRUE(fill_vdso(self->start, self->len));
+	find_moved(self->start, self->len, &self->moved);
+	EXPECT_GT(self->moved.count, 0);
+}
+
+TEST_F(vdso, that_a_child_unmaps_stays_with_the_parent)
+{
+	EXPECT_EQ(0, child_of_fork(self->start, self->len, true, &self->moved));
+	ASSERT_TRUE(fill_vdso(self->start, self->len));
+	find_moved(self->start, self->len, &self->moved);
+	EXPECT_GT(self->moved.count, 0);
+}
+
+int main(int argc, char **argv)
+{
+	find_vgetrandom();
+	need_vgetrandom();
+	return test_harness_run(argc, argv);
+}

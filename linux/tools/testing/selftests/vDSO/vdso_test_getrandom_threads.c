@@ -1,0 +1,1018 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vdso_test_getrandom_threads.c: the vDSO's getrandom() in many threads and
+ * processes, under many signals, and with arguments that nobody should pass
+ *
+ * An argument is how many draws to make under signals; the default takes seconds.
+ *
+ * No two windows of 16 bytes of all output may be the same. How many have been
+ * compared is printed.
+ */
+#define _GNU_SOURCE
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "vgetrandom_test.h"
+#include "../kselftest_harness.h"
+
+/* A thousand threads take their time where the kernel checks itself. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT 300
+
+/* Draws under signals, in all threads together. */
+static unsigned long storm_draws = 40000;
+
+/* The next of a fixed sequence of numbers: xorshift64*. */
+static uint64_t next_number(uint64_t *x)
+{
+	*x ^= *x >> 12;
+	*x ^= *x << 25;
+	*x ^= *x >> 27;
+	return *x * 0x2545f4914f6cdd1d;
+}
+
+#define SEED 0x9e3779b97f4a7c15
+
+/* A sequence of its own for each of many threads. */
+static uint64_t seed_of(size_t thread)
+{
+	return SEED * (2 * thread + 1);
+}
+
+/*
+ * A length that the vDSO serves in a way of its own: in one go, in a loop, or by
+ * blocks made in the caller's buffer. Several calls of some empty a batch.
+ */
+static size_t some_length(uint64_t number)
+{
+	static const size_t lens[] = { 40, 16, 300, 24, 600, 1000 };
+
+	return lens[number % ARRAY_SIZE(lens)];
+}
+
+/*
+ * Draw until @output is full, in pieces of 1 to 96 bytes. False: wrong return
+ * value.
+ */
+static bool draw_pieces(unsigned char *output, size_t size, void *state,
+			uint64_t *numbers)
+{
+	size_t n, len;
+
+	for (n = 0; n < size; n += len) {
+		len = next_number(numbers) % 96 + 1;
+		if (len > size - n)
+			len = size - n;
+		if (vgr_draw(output + n, len, state) != (ssize_t)len)
+			return false;
+	}
+	return true;
+}
+
+/* Count what is in common, and say how much there was to compare. */
+static size_t count_repeats(const unsigned char *output, size_t size,
+			    size_t outputs)
+{
+	size_t repeats = 0, i;
+
+	for (i = 0; i < outputs; i++)
+		repeats += vgr_repeats(output + i * size, size);
+	ksft_print_msg("%zu windows, %zu repeated\n",
+		       outputs * (size - VGR_WINDOW + 1), repeats);
+	return repeats;
+}
+
+/*
+ * A thousand threads
+ */
+
+#define MANY		1000
+#define MANY_OUTPUT	160
+
+static pthread_barrier_t start_line;
+
+struct drawer {
+	pthread_t thread;
+	void *state;
+	size_t number;
+	unsigned char *output;
+	bool ok;
+};
+
+static void *draw_once(void *arg)
+{
+	struct drawer *drawer = arg;
+	uint64_t numbers = seed_of(drawer->number);
+
+	pthread_barrier_wait(&start_line);
+	drawer->ok = draw_pieces(drawer->output, MANY_OUTPUT, drawer->state,
+				 &numbers);
+	return NULL;
+}
+
+TEST(thousand_threads_draw_different_bytes)
+{
+	static unsigned char output[MANY][MANY_OUTPUT];
+	static struct drawer drawers[MANY];
+	pthread_attr_t attr;
+	struct vgr_pool pool;
+	size_t i;
+
+	ASSERT_TRUE(vgr_pool_open(&pool, MANY));
+	ASSERT_EQ(0, pthread_attr_init(&attr));
+	ASSERT_EQ(0, pthread_attr_setstacksize(&attr, 64 * 1024));
+	pthread_barrier_init(&start_line, NULL, MANY);
+	for (i = 0; i < MANY; i++) {
+		drawers[i].state = vgr_pool_get(&pool);
+		drawers[i].number = i;
+		drawers[i].output = output[i];
+		ASSERT_EQ(0, pthread_create(&drawers[i].thread, &attr,
+					    draw_once, &drawers[i]));
+	}
+	for (i = 0; i < MANY; i++) {
+		ASSERT_EQ(0, pthread_join(drawers[i].thread, NULL));
+		ASSERT_TRUE(drawers[i].ok);
+	}
+	EXPECT_EQ(0, count_repeats(output[0], MANY_OUTPUT, MANY));
+}
+
+/*
+ * States that go from thread to thread
+ */
+
+#define HANDS		8
+#define HANDED		3
+#define HAND_OUTPUT	(128 * 1024)
+
+static struct {
+	pthread_mutex_t lock;
+	void *state;
+} handed[HANDED];
+
+static void *draw_from_any(void *arg)
+{
+	struct drawer *drawer = arg;
+	uint64_t numbers = seed_of(drawer->number);
+	size_t n, len;
+
+	for (n = 0; n < HAND_OUTPUT; n += len) {
+		uint64_t number = next_number(&numbers);
+		size_t which = (number >> 32) % HANDED;
+		ssize_t ret;
+
+		len = some_length(number);
+		if (len > HAND_OUTPUT - n)
+			len = HAND_OUTPUT - n;
+		pthread_mutex_lock(&handed[which].lock);
+		ret = vgr_draw(drawer->output + n, len, handed[which].state);
+		pthread_mutex_unlock(&handed[which].lock);
+		if (ret != (ssize_t)len)
+			return NULL;
+	}
+	drawer->ok = true;
+	return NULL;
+}
+
+TEST(states_handed_from_thread_to_thread_never_repeat)
+{
+	static unsigned char output[HANDS][HAND_OUTPUT];
+	static struct drawer drawers[HANDS];
+	size_t i;
+
+	for (i = 0; i < HANDED; i++) {
+		pthread_mutex_init(&handed[i].lock, NULL);
+		handed[i].state = warm_state();
+		ASSERT_NE(NULL, handed[i].state);
+	}
+	for (i = 0; i < HANDS; i++) {
+		drawers[i].number = i;
+		drawers[i].output = output[i];
+		ASSERT_EQ(0, pthread_create(&drawers[i].thread, NULL,
+					    draw_from_any, &drawers[i]));
+	}
+	for (i = 0; i < HANDS; i++) {
+		ASSERT_EQ(0, pthread_join(drawers[i].thread, NULL));
+		ASSERT_TRUE(drawers[i].ok);
+	}
+	EXPECT_EQ(0, count_repeats(output[0], sizeof(output[0]), HANDS));
+}
+
+/*
+ * Threads that make processes of every kind. A child with memory of its own draws
+ * from the states of all threads, which it is alone with; one that shares memory
+ * draws from that of the thread that made it, which waits.
+ */
+
+#define MAKERS		4
+#define CHILDREN	30
+#define CHILD_OUTPUT	64
+
+enum kind {
+	KIND_FORK,
+	KIND_CLONE,		/* the system call itself, for a process */
+	KIND_VFORK,		/* in its parent's memory, which waits */
+	KIND_COUNT,
+};
+
+/* What one child draws: from each state that it may. */
+struct family {
+	unsigned char parent[CHILD_OUTPUT];
+	unsigned char child[MAKERS][CHILD_OUTPUT];
+	enum kind kind;
+};
+
+static void *maker_states[MAKERS];
+static struct family (*families)[CHILDREN];
+
+static bool draw_as_child(struct family *family, size_t maker)
+{
+	size_t i;
+
+	for (i = 0; i < MAKERS; i++)
+		if ((family->kind != KIND_VFORK || i == maker) &&
+		    vgr_draw(family->child[i], CHILD_OUTPUT,
+			     maker_states[i]) != CHILD_OUTPUT)
+			return false;
+	return true;
+}
+
+/* For clone(), which takes one argument for the child. */
+struct vfork_child {
+	struct family *family;
+	size_t maker;
+};
+
+static int draw_in_parents_memory(void *arg)
+{
+	struct vfork_child *child = arg;
+
+	return !draw_as_child(child->family, child->maker);
+}
+
+static pid_t make_child(struct family *family, size_t maker,
+			unsigned char *stack_top)
+{
+	struct vfork_child child = { .family = family, .maker = maker };
+	pid_t pid;
+
+	if (family->kind == KIND_VFORK)
+		return clone(draw_in_parents_memory, stack_top,
+			     CLONE_VM | CLONE_VFORK | SIGCHLD, &child);
+	if (family->kind == KIND_FORK)
+		pid = fork();
+	else
+		pid = syscall(__NR_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!pid)
+		_exit(!draw_as_child(family, maker));
+	return pid;
+}
+
+static void *make_children(void *arg)
+{
+	struct drawer *maker = arg;
+	const size_t stack = 64 * 1024;
+	unsigned char *area = fenced_alloc(stack);
+	size_t i;
+
+	pthread_barrier_wait(&start_line);
+	for (i = 0; area && i < CHILDREN; i++) {
+		struct family *family = &families[maker->number][i];
+		pid_t pid;
+
+		family->kind = i % KIND_COUNT;
+		pid = make_child(family, maker->number, area + stack);
+		if (vgr_draw(family->parent, CHILD_OUTPUT, maker->state) !=
+		    CHILD_OUTPUT || reap(pid))
+			return NULL;
+	}
+	maker->ok = i == CHILDREN;
+	return NULL;
+}
+
+static size_t family_repeats(const struct family *family, size_t maker)
+{
+	size_t repeats = vgr_repeats(family->parent, CHILD_OUTPUT), i;
+
+	for (i = 0; i < MAKERS; i++)
+		if (family->kind != KIND_VFORK || i == maker)
+			repeats += vgr_repeats(family->child[i], CHILD_OUTPUT);
+	return repeats;
+}
+
+TEST(processes_made_by_many_threads_draw_different_bytes)
+{
+	static struct drawer makers[MAKERS];
+	size_t i, j;
+
+	families = shared_alloc(sizeof(*families) * MAKERS);
+	ASSERT_NE(NULL, families);
+	pthread_barrier_init(&start_line, NULL, MAKERS);
+	for (i = 0; i < MAKERS; i++) {
+		maker_states[i] = warm_state();
+		ASSERT_NE(NULL, maker_states[i]);
+		makers[i].state = maker_states[i];
+		makers[i].number = i;
+	}
+	for (i = 0; i < MAKERS; i++)
+		ASSERT_EQ(0, pthread_create(&makers[i].thread, NULL,
+					    make_children, &makers[i]));
+	for (i = 0; i < MAKERS; i++) {
+		ASSERT_EQ(0, pthread_join(makers[i].thread, NULL));
+		ASSERT_TRUE(makers[i].ok);
+	}
+	for (i = 0; i < MAKERS; i++)
+		for (j = 0; j < CHILDREN; j++)
+			EXPECT_EQ(0, family_repeats(&families[i][j], i));
+}
+
+/*
+ * Signals from all threads to all others
+ */
+
+#define STORM		4
+#define STORM_OUTPUT	40
+#define STORM_REPORT	1000000	/* draws of a thread, to say how far it is */
+#define RECENT_BITS	17
+
+/**
+ * struct recent - windows of late output
+ * @set:	the windows
+ * @windows:	how many have been compared
+ * @repeats:	how many of these were there already
+ *
+ * Takes any amount of output. A repetition is found some hundred draws back, and
+ * missed only at the rare times when the set has to begin anew.
+ */
+struct recent {
+	vgr_window_t set[1 << RECENT_BITS];
+	unsigned long windows;
+	unsigned long repeats;
+};
+
+static void recent_add(struct recent *recent, const unsigned char *output,
+		       size_t len)
+{
+	size_t i;
+
+	if (vgr_set_is_filling(recent->set, RECENT_BITS))
+		memset(recent->set, 0, sizeof(recent->set));
+	for (i = 0; i + VGR_WINDOW <= len; i++) {
+		recent->repeats += !vgr_set_add(recent->set, RECENT_BITS,
+						vgr_window(output + i));
+		recent->windows++;
+	}
+}
+
+#define NESTED_KEPT	64
+
+/**
+ * struct stormed - a thread in the storm; the handler runs in it
+ * @drawer:	the thread
+ * @recent:	its output and the handler's
+ * @handled:	how many signals there have been
+ * @looked_at:	of these, whose output has been compared
+ * @nested:	what the handlers drew last
+ * @wrong:	return values of the handlers' draws that were wrong
+ */
+struct stormed {
+	struct drawer drawer;
+	struct recent recent;
+	atomic_uint handled;
+	unsigned int looked_at;
+	unsigned char nested[NESTED_KEPT][STORM_OUTPUT];
+	unsigned int wrong;
+};
+
+static struct stormed storm[STORM];
+static atomic_uint storm_inside;	/* signals in the vDSO, in all threads */
+static __thread struct stormed *stormed;
+
+static void on_storm(int sig, siginfo_t *info, void *context)
+{
+	struct stormed *self = stormed;
+	unsigned int n;
+
+	if (!self)
+		return;
+	n = atomic_load(&self->handled);
+	atomic_fetch_add(&storm_inside, vgr_in_vdso(interrupted_at(context)));
+	if (vgr_draw(self->nested[n % NESTED_KEPT], STORM_OUTPUT,
+		     self->drawer.state) != STORM_OUTPUT)
+		self->wrong++;
+	atomic_store(&self->handled, n + 1);
+}
+
+/*
+ * Compare what handlers drew since the last time, and let none draw meanwhile. If
+ * there were many, say while the thread waited for its start, the first are gone.
+ */
+static void look_at_nested(struct stormed *self)
+{
+	unsigned int handled;
+	sigset_t set;
+
+	if (self->looked_at == atomic_load(&self->handled))
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	handled = atomic_load(&self->handled);
+	if (handled - self->looked_at > NESTED_KEPT)
+		self->looked_at = handled - NESTED_KEPT;
+	for (; self->looked_at != handled; self->looked_at++)
+		recent_add(&self->recent,
+			   self->nested[self->looked_at % NESTED_KEPT],
+			   STORM_OUTPUT);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static bool draw_in_storm(struct stormed *self, size_t len)
+{
+	unsigned char output[1000];
+
+	if (vgr_draw(output, len, self->drawer.state) != (ssize_t)len)
+		return false;
+	/* To look at more would leave little time to be interrupted in. */
+	recent_add(&self->recent, output, len < STORM_OUTPUT ? len : STORM_OUTPUT);
+	look_at_nested(self);
+	return true;
+}
+
+static void *draw_and_send(void *arg)
+{
+	struct stormed *self = arg;
+	uint64_t numbers = seed_of(self->drawer.number);
+	unsigned long i;
+
+	stormed = self;
+	self->drawer.ok = true;
+	pthread_barrier_wait(&start_line);
+	/* Each its share, and until there has been what this is about. */
+	for (i = 0; self->drawer.ok && (i < storm_draws / STORM ||
+					!atomic_load(&storm_inside)); i++) {
+		uint64_t number = next_number(&numbers);
+		size_t other = self->drawer.number + 1 + (number >> 32) % (STORM - 1);
+
+		if (!self->drawer.number && i && i % STORM_REPORT == 0)
+			ksft_print_msg("%lu of %lu draws so far\n", i * STORM,
+				       storm_draws);
+		self->drawer.ok = draw_in_storm(self, some_length(number));
+		/* Not each time, or else all wait for each other's signals. */
+		if (!((number >> 16) % 8))
+			pthread_kill(storm[other % STORM].drawer.thread, SIGUSR1);
+	}
+	/* Nobody may send a signal to a thread that has gone. */
+	pthread_barrier_wait(&start_line);
+	return NULL;
+}
+
+/* For a time limit of its own. */
+FIXTURE(storm)
+{
+};
+
+FIXTURE_SETUP(storm)
+{
+}
+
+FIXTURE_TEARDOWN(storm)
+{
+}
+
+#define STORM_SECONDS	(24 * 3600)
+
+TEST_F_TIMEOUT(storm, of_signals_between_threads_never_repeats, STORM_SECONDS)
+{
+	unsigned long windows = 0, repeats = 0;
+	unsigned int signals = 0;
+	size_t i;
+
+	catch(SIGUSR1, on_storm, SA_RESTART);
+	pthread_barrier_init(&start_line, NULL, STORM + 1);
+	for (i = 0; i < STORM; i++) {
+		storm[i].drawer.number = i;
+		storm[i].drawer.state = warm_state();
+		ASSERT_NE(NULL, storm[i].drawer.state);
+		ASSERT_EQ(0, pthread_create(&storm[i].drawer.thread, NULL,
+					    draw_and_send, &storm[i]));
+	}
+	pthread_barrier_wait(&start_line);
+	pthread_barrier_wait(&start_line);
+	for (i = 0; i < STORM; i++) {
+		ASSERT_EQ(0, pthread_join(storm[i].drawer.thread, NULL));
+		EXPECT_TRUE(storm[i].drawer.ok);
+		EXPECT_EQ(0, storm[i].wrong);
+		windows += storm[i].recent.windows;
+		repeats += storm[i].recent.repeats;
+		signals += atomic_load(&storm[i].handled);
+	}
+	ksft_print_msg("%lu draws, %u signals, %u in the vDSO, %lu windows, %lu repeated\n",
+		       storm_draws, signals, atomic_load(&storm_inside), windows,
+		       repeats);
+	EXPECT_EQ(0, repeats);
+}
+
+/*
+ * Threads that are cancelled while others draw; the next thread takes the state
+ */
+
+#define VICTIMS		4
+#define CANCELS		60
+#define VICTIM_OUTPUT	48
+
+struct victim {
+	pthread_t thread;
+	void *state;
+	unsigned char output[2][VICTIM_OUTPUT];
+	atomic_uint draws;
+};
+
+static void *draw_until_cancelled(void *arg)
+{
+	struct victim *victim = arg;
+	unsigned char output[600];
+	unsigned int i;
+
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
+	for (i = 0;; i++) {
+		size_t len = i % 2 ? sizeof(output) : VICTIM_OUTPUT;
+
+		if (vgr_draw(output, len, victim->state) != (ssize_t)len)
+			return NULL;
+		memcpy(victim->output[i % 2], output, VICTIM_OUTPUT);
+		atomic_fetch_add(&victim->draws, 1);
+	}
+}
+
+static bool victim_start(struct victim *victim)
+{
+	atomic_store(&victim->draws, 0);
+	return !pthread_create(&victim->thread, NULL, draw_until_cancelled,
+			       victim);
+}
+
+/* Have it draw both sizes first; its last draws and one more count. */
+static bool victim_cancel(struct victim *victim)
+{
+	unsigned char output[VICTIM_OUTPUT];
+	void *result;
+
+	while (atomic_load(&victim->draws) < 2)
+		sched_yield();
+	if (pthread_cancel(victim->thread) ||
+	    pthread_join(victim->thread, &result) || result != PTHREAD_CANCELED)
+		return false;
+	return vgr_draw(output, sizeof(output), victim->state) ==
+	       sizeof(output) && !vgr_repeats(output, sizeof(output)) &&
+	       !vgr_repeats(victim->output[0], VICTIM_OUTPUT) &&
+	       !vgr_repeats(victim->output[1], VICTIM_OUTPUT);
+}
+
+TEST(cancelled_threads_leave_their_states_to_the_next)
+{
+	static struct victim victims[VICTIMS];
+	uint64_t numbers = SEED;
+	size_t i;
+
+	for (i = 0; i < VICTIMS; i++) {
+		victims[i].state = warm_state();
+		ASSERT_NE(NULL, victims[i].state);
+		ASSERT_TRUE(victim_start(&victims[i]));
+	}
+	for (i = 0; i < CANCELS; i++) {
+		struct victim *victim = &victims[next_number(&numbers) % VICTIMS];
+
+		ASSERT_TRUE(victim_cancel(victim));
+		ASSERT_TRUE(victim_start(victim));
+	}
+	for (i = 0; i < VICTIMS; i++)
+		ASSERT_TRUE(victim_cancel(&victims[i]));
+}
+
+/*
+ * Arguments that nobody should pass
+ */
+
+#define HOSTILE_CALLS	30000
+#define ARENA_PAGES	4
+
+/**
+ * struct arena - where pointers lead to
+ * @writable:	pages with a fence on either side; all that may change is in here
+ * @before:	what was in there before the call
+ * @readable:	a page that can only be read, and that one behind it cannot
+ */
+static struct {
+	unsigned char *writable;
+	unsigned char *before;
+	unsigned char *readable;
+} arena;
+
+struct arguments {
+	unsigned char *buffer;
+	size_t len;
+	unsigned int flags;
+	unsigned char *state;
+	size_t opaque_len;
+};
+
+static bool arena_open(void)
+{
+	arena.writable = fenced_alloc(ARENA_PAGES * vgr.page);
+	arena.before = malloc(ARENA_PAGES * vgr.page);
+	arena.readable = fenced_alloc(vgr.page);
+	return arena.writable && arena.before && arena.readable &&
+	       !mprotect(arena.readable, vgr.page, PROT_READ);
+}
+
+/* Close to one of those values that make a difference. */
+static size_t hostile_number(uint64_t *numbers, const size_t *values, size_t n)
+{
+	uint64_t number = next_number(numbers);
+
+	if (number % 8 == 0)
+		return next_number(numbers) >> (number >> 8) % 64;
+	return values[(number >> 16) % n] + (number >> 32) % 5 - 2;
+}
+
+static unsigned char *hostile_pointer(uint64_t *numbers, size_t size)
+{
+	const size_t offsets[] = {
+		2, 66, vgr.page + 2, vgr.page - size + 2, 2 * vgr.page + 64,
+		ARENA_PAGES * vgr.page - 600, ARENA_PAGES * vgr.page - size - 2,
+		ARENA_PAGES * vgr.page,
+	};
+	uint64_t number = next_number(numbers);
+
+	switch (number % 16) {
+	case 0:
+		return NULL;
+	case 1:
+		return (unsigned char *)next_number(numbers);
+	case 2:
+		return arena.readable + (number >> 32) % (2 * vgr.page);
+	case 3:
+		return (unsigned char *)0x7ffffffff000 - size;
+	case 4 ... 10:		/* as it should be */
+		return arena.writable + (number >> 32) % (2 * vgr.page) / 64 * 64;
+	default:
+		return arena.writable +
+		       hostile_number(numbers, offsets, ARRAY_SIZE(offsets)) %
+		       ((ARENA_PAGES + 1) * vgr.page);
+	}
+}
+
+static void hostile_arguments(struct arguments *args, uint64_t *numbers)
+{
+	const size_t size = vgr.params.size_of_opaque_state;
+	const size_t lens[] = { 2, 16, 32, 64, size, 2 * size, vgr.page, INT_MAX,
+				UINT_MAX, SSIZE_MAX, SIZE_MAX };
+	const size_t sizes[] = { 2, size, size, 2 * size, vgr.page, UINT_MAX,
+				 VGR_QUERY, SSIZE_MAX };
+	uint64_t number = next_number(numbers);
+
+	args->len = hostile_number(numbers, lens, ARRAY_SIZE(lens));
+	args->buffer = hostile_pointer(numbers, args->len % vgr.page);
+	args->state = hostile_pointer(numbers, size);
+	args->flags = number % 4 ? (number >> 8) % 2 : (number >> 8) % 16;
+	if (!(number % 64))
+		args->flags = number >> 32;
+	args->opaque_len = (number >> 4) % 4 ? size :
+			   hostile_number(numbers, sizes, ARRAY_SIZE(sizes));
+	if (!((number >> 40) % 32))
+		*args = (struct arguments) {
+			.state = args->state,
+			.opaque_len = VGR_QUERY,
+		};
+}
+
+static bool is_query(const struct arguments *args)
+{
+	return !args->buffer && !args->len && !args->flags &&
+	       args->opaque_len == VGR_QUERY;
+}
+
+/* Is it in there? Areas may be too long for their addresses. */
+static bool is_within(const unsigned char *p, const unsigned char *area,
+		      size_t len)
+{
+	return (uintptr_t)p - (uintptr_t)area < len;
+}
+
+/* May this byte change, or be accessed in vain? */
+static bool may_touch(const struct arguments *args, const unsigned char *p)
+{
+	size_t state_len = is_query(args) ?
+			   sizeof(struct vgetrandom_opaque_params) :
+			   args->opaque_len == vgr.params.size_of_opaque_state ?
+			   args->opaque_len : 0;
+
+	return is_within(p, args->buffer, args->len) ||
+	       is_within(p, args->state, state_len);
+}
+
+static bool only_arguments_touched(const struct arguments *args)
+{
+	const size_t chunk = 64;
+	size_t i;
+
+	for (i = 0; i < ARENA_PAGES * vgr.page; i++) {
+		/* For speed */
+		while (i % chunk == 0 && i < ARENA_PAGES * vgr.page &&
+		       !memcmp(arena.writable + i, arena.before + i, chunk))
+			i += chunk;
+		if (i < ARENA_PAGES * vgr.page &&
+		    arena.writable[i] != arena.before[i] &&
+		    !may_touch(args, arena.writable + i))
+			return false;
+	}
+	return true;
+}
+
+/* What does the system call say? It writes to the buffer, if to anything. */
+static ssize_t kernels_answer(const struct arguments *args)
+{
+	ssize_t ret = vgr_syscall(args->buffer, args->len, args->flags);
+
+	memcpy(arena.writable, arena.before, ARENA_PAGES * vgr.page);
+	return ret;
+}
+
+/*
+ * A call gives what the system call gives, or faults where the buffer or the state
+ * does. The system call is short where the buffer's end is missing.
+ */
+static const char *try_hostile(const struct arguments *args)
+{
+	ssize_t expected = is_query(args) ? 0 : kernels_answer(args);
+	ssize_t ret;
+
+	if (sigsetjmp(fault.env, 1)) {
+		if (!only_arguments_touched(args))
+			return "memory beside the arguments written, and a fault";
+		/* Addresses that are none come without one. */
+		return !fault.address ||
+		       may_touch(args, (unsigned char *)fault.address) ?
+		       fine : "a fault outside of the arguments";
+	}
+	ret = vgr.call(args->buffer, args->len, args->flags, args->state,
+		       args->opaque_len);
+	/* For no bytes at all, the vDSO does not look at the buffer's address. */
+	if (ret != expected && (args->len || ret || expected != -EFAULT))
+		return "another result than the system call's";
+	return only_arguments_touched(args) ? fine :
+	       "memory beside the arguments written";
+}
+
+TEST(hostile_arguments_do_no_harm)
+{
+	uint64_t numbers = SEED;
+	struct arguments args;
+	unsigned int i, j;
+
+	ASSERT_TRUE(arena_open());
+	catch(SIGSEGV, on_fault, 0);
+	catch(SIGBUS, on_fault, 0);
+	for (i = 0; i < HOSTILE_CALLS; i++) {
+		for (j = 0; j < ARENA_PAGES * vgr.page / sizeof(uint64_t); j++)
+			((uint64_t *)arena.before)[j] = i % 4 ? next_number(&numbers) : 0;
+		memcpy(arena.writable, arena.before, ARENA_PAGES * vgr.page);
+		hostile_arguments(&args, &numbers);
+		ASSERT_STREQ(fine, try_hostile(&args)) {
+			TH_LOG("call %u: %p, %#zx, %#x, %p, %#zx; pages at %p, %p",
+			       i, args.buffer, args.len, args.flags, args.state,
+			       args.opaque_len, arena.writable, arena.readable);
+		}
+	}
+}
+
+/*
+ * Jumps to anywhere in the vDSO with any registers, a signal being pending. If the
+ * kernel moves a process that does it to a landing pad, the process is lost, but
+ * nothing that the kernel finds there may harm it.
+ *
+ * If the vDSO is not there, the kernel has to leave it alone.
+ */
+
+#define JUMPS	100
+
+/* What is there where the jump leads to. */
+enum there { IMAGE, NOTHING, OTHER };
+
+/**
+ * struct jumped - a jump, in memory that its process shares
+ * @there:	what is there
+ * @numbers:	where to, and with what in the registers
+ * @to:		where to
+ * @at:		where it was when the signal came, as the handler is told
+ */
+static struct jumped {
+	enum there there;
+	uint64_t numbers;
+	uintptr_t to;
+	uintptr_t at;
+} *jumped;
+
+/* Only what is needed here, so that lost processes do no harm. */
+static bool filter_all_but_getrandom(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_getrandom, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_rt_sigreturn, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_exit_group, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {
+		.len = ARRAY_SIZE(filter),
+		.filter = filter,
+	};
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/*
+ * Comes at the place that was jumped to, and returns to the pad, if to anything. In
+ * the middle of instructions there are others, such as far returns, for which some
+ * emulators have faults that look like the kernel's.
+ */
+static void on_jumped(int sig, siginfo_t *info, void *context)
+{
+	jumped->at = interrupted_at(context);
+	if (jumped->at == jumped->to)
+		_exit(0);
+}
+
+/* A place in the arena, something small, one of the kernel's, or anything. */
+static uint64_t jump_register(void)
+{
+	uint64_t number = next_number(&jumped->numbers);
+
+	switch (number % 8) {
+	case 0 ... 3:
+		return (uintptr_t)arena.writable +
+		       (number >> 32) % (ARENA_PAGES * vgr.page);
+	case 4:
+		return (number >> 32) % 1024;
+	case 5 ... 6:
+		return next_number(&jumped->numbers) | -1UL << 47;
+	default:
+		return next_number(&jumped->numbers);
+	}
+}
+
+/* Return to anywhere but where this handler came from. */
+static void on_jump(int sig, siginfo_t *info, void *context)
+{
+	static const int general[] = {
+		REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14,
+		REG_R15, REG_RDI, REG_RSI, REG_RBP, REG_RBX, REG_RDX, REG_RAX,
+		REG_RCX, REG_RSP,
+	};
+	ucontext_t *uc = context;
+	size_t i;
+
+	raise_on_return(SIGUSR2);
+	if (!filter_all_but_getrandom())
+		_exit(KSFT_SKIP);
+	for (i = 0; i < ARRAY_SIZE(general); i++)
+		uc->uc_mcontext.gregs[general[i]] = jump_register();
+	uc->uc_mcontext.gregs[REG_RIP] = jumped->to;
+	memset(uc->uc_mcontext.fpregs->_xmm, 0x5a,
+	       sizeof(uc->uc_mcontext.fpregs->_xmm));
+}
+
+/* Take the vDSO away, if it is to be away. */
+static bool make_there(void)
+{
+	void *start = (void *)vgr.vdso.start;
+	const size_t len = vgr.vdso.end - vgr.vdso.start;
+
+	if (jumped->there == NOTHING)
+		return !munmap(start, len);
+	return jumped->there == IMAGE ||
+	       mmap(start, len, PROT_READ | PROT_EXEC,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == start;
+}
+
+/* In a process of its own: never returns to where it came from. */
+static int jump(void)
+{
+	stack_t stack = { .ss_size = 64 * 1024 };
+
+	stack.ss_sp = fenced_alloc(stack.ss_size);
+	if (!stack.ss_sp || sigaltstack(&stack, NULL) || !make_there())
+		return 1;
+	catch(SIGUSR1, on_jump, 0);
+	catch(SIGUSR2, on_jumped, SA_ONSTACK);
+	/* Where the pad returns to, it may be lost in an endless loop. */
+	signal(SIGALRM, SIG_DFL);
+	alarm(10);
+	raise(SIGUSR1);
+	return 2;
+}
+
+static long taint(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/tainted", "re");
+	long value = -1;
+
+	if (!file || fscanf(file, "%ld", &value) != 1)
+		value = -1;
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* How processes ended. */
+static unsigned int jump_ends[256];
+
+/* False: filters are not permitted. */
+static bool try_jump(struct __test_metadata *_metadata, unsigned int nr,
+		     enum there there)
+{
+	pid_t pid;
+	int status;
+
+	jumped->there = there;
+	jumped->numbers = seed_of(nr);
+	jumped->to = vgr.vdso.start + next_number(&jumped->numbers) %
+		     (vgr.vdso.end - vgr.vdso.start);
+	jumped->at = 0;
+	pid = fork();
+	if (!pid)
+		_exit(jump());
+	status = reap(pid);
+	ASSERT_GE(status, 0);
+	jump_ends[status]++;
+	return status != KSFT_SKIP;
+}
+
+FIXTURE(jumps)
+{
+	long taint;
+};
+
+FIXTURE_SETUP(jumps)
+{
+	self->taint = taint();
+	jumped = shared_alloc(sizeof(*jumped));
+	ASSERT_TRUE(jumped && arena_open());
+}
+
+/* The kernel is as it was. */
+FIXTURE_TEARDOWN(jumps)
+{
+	unsigned char output[40];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(jump_ends); i++)
+		if (jump_ends[i])
+			ksft_print_msg("%u jumps ended with status %u\n",
+				       jump_ends[i], i);
+	EXPECT_EQ(self->taint, taint());
+	EXPECT_EQ(sizeof(output), vgr_draw(output, sizeof(output), warm_state()));
+}
+
+TEST_F(jumps, to_anywhere_do_not_harm_the_kernel)
+{
+	unsigned int moved = 0, i;
+
+	for (i = 0; i < JUMPS; i++) {
+		if (!try_jump(_metadata, i, IMAGE))
+			SKIP(return, "jumps: no seccomp filters");
+		if (jumped->at != jumped->to) {
+			moved++;
+			EXPECT_TRUE(vgr_in_vdso(jumped->at));
+		}
+	}
+	ksft_print_msg("%u of %u went to the landing pads\n", moved, JUMPS);
+}
+
+TEST_F(jumps, to_where_the_vdso_was_are_left_alone)
+{
+	unsigned int i;
+
+	for (i = 0; i < JUMPS; i++) {
+		if (!try_jump(_metadata, i, i % 2 ? NOTHING : OTHER))
+			SKIP(return, "jumps: no seccomp filters");
+		EXPECT_EQ(jumped->to, jumped->at);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	find_vgetrandom();
+	need_vgetrandom();
+	if (argc > 1)
+		storm_draws = strtoul(argv[1], NULL, 0);
+	return test_harness_run(argc, argv);
+}

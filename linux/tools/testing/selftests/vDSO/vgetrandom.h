@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vgetrandom.h: what tests of the vDSO's getrandom() have in common
+ *
+ * Finding the function, asking it for its parameters, making states for it the
+ * way a C library does, and remembering all output to notice a repetition.
+ */
+#ifndef VGETRANDOM_H
+#define VGETRANDOM_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <linux/mman.h>
+#include <linux/random.h>
+
+#include "parse_vdso.h"
+
+#define VGR_VERSION	"LINUX_2.6"
+#define VGR_NAME	"__vdso_getrandom"
+#define VGR_QUERY	(~0UL)		/* opaque_len of a parameter query */
+
+typedef ssize_t (*vgetrandom_t)(void *buffer, size_t len, unsigned int flags,
+				void *opaque_state, size_t opaque_len);
+
+/* Addresses, the end excluded. */
+struct vgr_range {
+	unsigned long start;
+	unsigned long end;
+};
+
+/**
+ * struct vgr - the function under test, found once and then constant
+ * @call:	the vDSO's getrandom(), or NULL
+ * @params:	its answer to the parameter query
+ * @query:	what the parameter query returned
+ * @vdso:	where the vDSO is
+ * @page:	bytes in a page
+ */
+struct vgr {
+	vgetrandom_t call;
+	struct vgetrandom_opaque_params params;
+	ssize_t query;
+	struct vgr_range vdso;
+	size_t page;
+};
+
+static struct vgr vgr;
+
+/**
+ * vgr_mappings() - look for mappings of this process
+ * @name:	what their names contain
+ * @range:	to be filled with their addresses
+ * @max:	number of elements of @range
+ *
+ * Return: how many were found, at most @max.
+ */
+static inline size_t vgr_mappings(const char *name, struct vgr_range *range,
+				  size_t max)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	size_t n = 0;
+
+	if (!maps)
+		return 0;
+	while (n < max && fgets(line, sizeof(line), maps))
+		if (strstr(line, name) &&
+		    sscanf(line, "%lx-%lx", &range[n].start,
+			   &range[n].end) == 2)
+			n++;
+	fclose(maps);
+	return n;
+}
+
+/**
+ * vgr_find() - find the vDSO's getrandom() and fill in vgr
+ *
+ * Return: true if the vDSO has the symbol. vgr.query tells whether it works.
+ */
+static inline bool vgr_find(void)
+{
+	unsigned long ehdr = getauxval(AT_SYSINFO_EHDR);
+
+	vgr.page = sysconf(_SC_PAGESIZE);
+	if (!ehdr)
+		return false;
+	vdso_init_from_sysinfo_ehdr(ehdr);
+	vgr.call = (vgetrandom_t)vdso_sym(VGR_VERSION, VGR_NAME);
+	if (!vgr.call)
+		return false;
+	vgr_mappings("[vdso]", &vgr.vdso, 1);
+	vgr.query = vgr.call(NULL, 0, 0, &vgr.params, VGR_QUERY);
+	return true;
+}
+
+/* Is this user-space address inside the vDSO? */
+static inline bool vgr_in_vdso(uintptr_t address)
+{
+	return address >= vgr.vdso.start && address < vgr.vdso.end;
+}
+
+/* Draw with a state: what a C library does for getrandom(). */
+static inline ssize_t vgr_draw(void *buffer, size_t len, void *state)
+{
+	return vgr.call(buffer, len, 0, state, vgr.params.size_of_opaque_state);
+}
+
+/* The system call itself, its error as a negative number like the vDSO's. */
+static inline ssize_t vgr_syscall(void *buffer, size_t len, unsigned int flags)
+{
+	ssize_t ret = syscall(__NR_getrandom, buffer, len, flags);
+
+	return ret < 0 ? -errno : ret;
+}
+
+/**
+ * struct vgr_pool - states for several threads, none across a page boundary
+ * @base:	the mapping
+ * @len:	its length in bytes
+ * @stride:	distance of two states in a page, in bytes
+ * @per_page:	states in a page
+ * @used:	states handed out so far; vgr_pool_get() may run in any thread
+ */
+struct vgr_pool {
+	unsigned char *base;
+	size_t len;
+	size_t stride;
+	size_t per_page;
+	atomic_size_t used;
+};
+
+/**
+ * vgr_pool_open() - map memory for states as the parameters ask for
+ * @pool:	to be filled in
+ * @states:	how many states it has to hold at least
+ *
+ * Return: false, with errno set, if the memory cannot be had.
+ */
+static inline bool vgr_pool_open(struct vgr_pool *pool, size_t states)
+{
+	const size_t line = 64;
+
+	pool->stride = (vgr.params.size_of_opaque_state + line - 1) & -line;
+	pool->per_page = vgr.page / pool->stride;
+	pool->len = (states + pool->per_page - 1) / pool->per_page * vgr.page;
+	pool->used = 0;
+	pool->base = mmap(NULL, pool->len, vgr.params.mmap_prot,
+			  vgr.params.mmap_flags, -1, 0);
+	return pool->base != MAP_FAILED;
+}
+
+/* The next unused state, NULL if there is none left. */
+static inline void *vgr_pool_get(struct vgr_pool *pool)
+{
+	size_t i = atomic_fetch_add(&pool->used, 1);
+	size_t page = i / pool->per_page;
+
+	if ((page + 1) * vgr.page > pool->len)
+		return NULL;
+	return pool->base + page * vgr.page + i % pool->per_page * pool->stride;
+}
+
+/* Take the page under a state away, as memory pressure does. */
+static inline int vgr_wipe(void *state)
+{
+	void *page = (void *)((uintptr_t)state & -vgr.page);
+
+	return madvise(page, vgr.page, MADV_DONTNEED);
+}
+
+/*
+ * A set of windows of 16 bytes, or of what else fits in there, to notice what is
+ * repeated: an array of a power of two, zero when the set is empty. Slot 0 counts;
+ * a set that fills up gets slow, then endless. Zero is always in it.
+ */
+#define VGR_WINDOW	16
+
+typedef unsigned __int128 vgr_window_t;
+
+static inline size_t vgr_set_slot(const vgr_window_t *set, unsigned int bits,
+				  vgr_window_t window)
+{
+	uint64_t mixed = (uint64_t)window ^ (uint64_t)(window >> 64) * 3;
+	size_t i = mixed * 0x9e3779b97f4a7c15 >> (64 - bits);
+
+	while (!i || (set[i] && set[i] != window))
+		i = (i + 1) & ((1UL << bits) - 1);
+	return i;
+}
+
+static inline bool vgr_set_has(const vgr_window_t *set, unsigned int bits,
+			       vgr_window_t window)
+{
+	return !window || set[vgr_set_slot(set, bits, window)];
+}
+
+/* Is it more than half full? */
+static inline bool vgr_set_is_filling(const vgr_window_t *set, unsigned int bits)
+{
+	return set[0] >> (bits - 1);
+}
+
+/* False: it was there. */
+static inline bool vgr_set_add(vgr_window_t *set, unsigned int bits,
+			       vgr_window_t window)
+{
+	size_t i = vgr_set_slot(set, bits, window);
+
+	if (!window || set[i])
+		return false;
+	set[i] = window;
+	if (++set[0] > (1UL << bits) / 8 * 7)
+		abort();
+	return true;
+}
+
+/*
+ * All output of all tests and processes. Random output of n bytes repeats a window
+ * by chance with a probability of n^2 / 2^129, one in 2^86 for the three million
+ * bytes that a run draws at most.
+ */
+#define VGR_SEEN_BITS	22
+
+static vgr_window_t *vgr_seen;
+
+static inline bool vgr_seen_init(void)
+{
+	vgr_seen = mmap(NULL, sizeof(*vgr_seen) << VGR_SEEN_BITS,
+			PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS |
+			MAP_NORESERVE, -1, 0);
+	return vgr_seen != MAP_FAILED;
+}
+
+/* The window that begins there. */
+static inline vgr_window_t vgr_window(const unsigned char *p)
+{
+	vgr_window_t window;
+
+	memcpy(&window, p, sizeof(window));
+	return window;
+}
+
+/**
+ * vgr_repeats() - remember output, and count what has been seen before
+ * @output:	bytes that were drawn
+ * @len:	how many; fewer than VGR_WINDOW have nothing to compare
+ *
+ * Only one process and thread at a time may call it.
+ *
+ * Return: number of windows that repeat earlier output or are all zeros.
+ */
+static inline size_t vgr_repeats(const void *output, size_t len)
+{
+	const unsigned char *p = output;
+	size_t repeats = 0, i;
+
+	for (i = 0; i + VGR_WINDOW <= len; i++)
+		repeats += !vgr_set_add(vgr_seen, VGR_SEEN_BITS, vgr_window(p + i));
+	return repeats;
+}
+
+/*
+ * Do two outputs have eight bytes in a row in common? Shorter ones: the whole
+ * shorter. Those of a kilobyte do by chance once in 2^44 times: ask again.
+ */
+static inline bool vgr_share(const void *a, size_t alen,
+			     const void *b, size_t blen)
+{
+	const size_t common = sizeof(uint64_t);
+	size_t shorter = alen < blen ? alen : blen;
+	size_t window = shorter < common ? shorter : common;
+	const unsigned char *p = a, *q = b;
+	size_t i, j;
+
+	for (i = 0; window && i + window <= alen; i++)
+		for (j = 0; j + window <= blen; j++)
+			if (!memcmp(p + i, q + j, window))
+				return true;
+	return false;
+}
+
+#endif /* VGETRANDOM_H */
