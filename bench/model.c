@@ -122,6 +122,12 @@ static int current(const struct model_kernel *kernel, const struct model_state *
 	return state->generation && state->generation == kernel->generation;
 }
 
+/* Does the batch have enough, and no more than can be? */
+static int has(const struct model_state *state, size_t len)
+{
+	return state->avail >= len && state->avail <= MODEL_BATCH;
+}
+
 ssize_t model_getrandom(struct model_kernel *kernel, struct model_state *state,
 			uint8_t *buffer, size_t len)
 {
@@ -132,13 +138,17 @@ ssize_t model_getrandom(struct model_kernel *kernel, struct model_state *state,
 	if (!len && kernel->generation)
 		return 0;
 
-	if (len && len < DIRECT_LEN && state->avail >= len && state->avail <= MODEL_BATCH) {
+	if (len && len < DIRECT_LEN && has(state, len)) {
 		take(state, words, len);
 		if (current(kernel, state) || len > SMALL_LEN)
 			memcpy(buffer, words, len);
 		if (current(kernel, state))
 			return len;
 	}
+
+	/* The fast path dropped the words, and the C code does not know that it tried. */
+	if (len && len <= SMALL_LEN && has(state, len))
+		take(state, words, len);
 
 	for (tries = 0; len && tries < 2; tries++) {
 		generation = kernel->generation;
