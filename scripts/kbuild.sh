@@ -116,6 +116,23 @@ work_on() {
 	[[ $CC == gcc ]] || OUT+=-$CC
 }
 
+text_size() {
+	size -B "$1" | awk 'END { print $1 }'
+}
+
+# A line "WHAT,BASE,SERIES" each, in bytes of code and tables.
+# text_sizes BASE-DIRECTORY SERIES-DIRECTORY
+text_sizes() {
+	local what file
+	while IFS=, read -r what file; do
+		say "$what,$(text_size "$1/$file"),$(text_size "$2/$file")"
+	done <<-END
+	kernel,vmlinux.o
+	vDSO,$VDSO_STRIPPED
+	random.c,drivers/char/random.o
+	END
+}
+
 # Build the program that checks and measures the vDSO image natively.
 build_bench() {
 	mkdir -p "$BUILD/bench"
