@@ -331,8 +331,21 @@ static void write_setting(const char *path, const char *value)
 		err(1, "%s", path);
 }
 
+/*
+ * This thread leaves hibernation, and then stops the drawing ones. Should they get the
+ * processors instead, they overwrite what they drew before the image.
+ */
+static void go_first(void)
+{
+	struct sched_param first = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		err(1, "real-time priority");
+}
+
 static void hibernate(void)
 {
+	go_first();
 	if (swapon(HIBERNATION_DISK, 0))
 		err(1, "swapping to " HIBERNATION_DISK);
 	write_setting("/sys/power/disk", "shutdown");
