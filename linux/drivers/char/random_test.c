@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of reseeds, of what random.c publishes about them for getrandom() in the
- * vDSO, and of cookies and events. random.c includes this file.
+ * KUnit tests for reseeds, for what random.c publishes about them for
+ * getrandom() in the vDSO, and for cookies and clone events. random.c includes
+ * this file.
  *
- * They run at boot, whether or not the crng is ready, and reseed it many times, which
- * does no harm. None of them credits entropy.
+ * The tests run at boot, whether or not the crng is ready. They reseed it many
+ * times, which does no harm. None of them credits entropy.
  */
 #include <kunit/test.h>
 #include <linux/cpu.h>
@@ -21,7 +22,7 @@ static u64 published(void)
 	return READ_ONCE(vdso_rng_page.data.generation);
 }
 
-/* With a birth of now, no timer replaces the key during a test. */
+/* If the key was born now, no timer replaces it during a test. */
 static void set_birth(unsigned long birth)
 {
 	unsigned long flags;
@@ -31,7 +32,10 @@ static void set_birth(unsigned long birth)
 	spin_unlock_irqrestore(&base_crng.lock, flags);
 }
 
-/* How many keys @action makes. There is a new number if, and only if, there is one. */
+/*
+ * Return how many keys @action makes. The number must change if, and only if,
+ * there is a new key.
+ */
 static unsigned long reseeds_by(struct kunit *test, void (*action)(void))
 {
 	unsigned long generation;
@@ -81,7 +85,7 @@ static void notify_restore(void)
 	pm_notifier.notifier_call(&pm_notifier, PM_RESTORE_PREPARE, NULL);
 }
 
-/* As in syscore_resume(), without the rest of the system. */
+/* As syscore_resume() does, without the rest of the system. */
 static void resume_syscore(void)
 {
 	unsigned long flags;
@@ -123,7 +127,7 @@ struct cookies {
 	u64 cloned;
 };
 
-/* Ask for cookies: the system call's code, and the vDSO's with the same page. */
+/* Ask for cookies by the code of the system call and, on the same page, the vDSO. */
 static ssize_t ask_kernel(struct cookies *cookies, size_t len)
 {
 	return crng_update_cookie((u8 *)cookies, len);
@@ -224,8 +228,8 @@ static void number_is_that_of_the_seed_in_use(struct kunit *test)
 }
 
 /*
- * Numbers that were counted would be the same in another boot. By chance, one of these
- * is small once in 2^28 runs, and they are in ascending order once in 16!.
+ * A counter would have the same values in another boot. By chance, one of these
+ * numbers is small once in 2^28 runs, and they ascend once in 16! runs.
  */
 static void number_is_drawn_at_random(struct kunit *test)
 {
@@ -244,7 +248,7 @@ static void number_is_drawn_at_random(struct kunit *test)
 	KUNIT_EXPECT_LT(test, ascending, 16);
 }
 
-/* A program that sees the number and asks the kernel must get the key it stands for. */
+/* A program that sees the number must get its key from the system call. */
 static void new_number_comes_with_a_new_key(struct kunit *test)
 {
 	u8 old_key[CHACHA_KEY_SIZE], draw[8];
@@ -278,7 +282,7 @@ static struct perf_event * __percpu *watch_word(struct kunit *test, void *word, 
 	return bp;
 }
 
-/* The state of the crng at the last access that was noted. */
+/* The crng at the last access that was noted. */
 static struct {
 	unsigned int stores;
 	bool locked;
@@ -293,7 +297,7 @@ static void note_store(struct perf_event *bp, struct perf_sample_data *data,
 		       struct pt_regs *regs)
 {
 	at_store.stores++;
-	/* A kernel for one CPU has no lock to look at. */
+	/* A kernel for one CPU has no lock to check. */
 	at_store.locked = !IS_ENABLED(CONFIG_SMP) || spin_is_locked(&base_crng.lock);
 	at_store.generation = base_crng.generation;
 	at_store.number = base_crng.number;
@@ -302,7 +306,7 @@ static void note_store(struct perf_event *bp, struct perf_sample_data *data,
 	at_store.published_incarnation = published_incarnation();
 }
 
-/* Note the stores to @number while @action runs, which reseeds. */
+/* Note the stores to @number while @action reseeds. */
 static void note_stores(struct kunit *test, void *number, void (*action)(void))
 {
 	struct perf_event * __percpu *bp = watch_word(test, number, HW_BREAKPOINT_W, note_store);
@@ -313,7 +317,7 @@ static void note_stores(struct kunit *test, void *number, void (*action)(void))
 	unregister_wide_hw_breakpoint(bp);
 }
 
-/* Otherwise two reseeds at once could publish theirs in the wrong order. */
+/* Otherwise two concurrent reseeds could publish in the wrong order. */
 static void number_is_published_last_and_under_the_lock(struct kunit *test)
 {
 	u8 old_key[CHACHA_KEY_SIZE];
@@ -328,8 +332,8 @@ static void number_is_published_last_and_under_the_lock(struct kunit *test)
 }
 
 /*
- * An interrupt that reseeds, raised by a breakpoint in the task under test. With
- * interrupts off, it waits until the task enables them.
+ * An interrupt that reseeds. A breakpoint in the task under test raises it. If
+ * interrupts are off, it waits until the task enables them.
  */
 static struct {
 	struct irq_work work;
@@ -339,7 +343,7 @@ static struct {
 	u8 key[CHACHA_KEY_SIZE];
 } reseed_irq;
 
-/* As add_vmfork_randomness(), which calls notifiers that may sleep. */
+/* Like add_vmfork_randomness(), without its notifiers, which may sleep. */
 static void reseed_in_irq(struct irq_work *work)
 {
 	static const u8 unique_vm_id[16] = "a clone's new ID";
@@ -369,7 +373,10 @@ static void raise_reseed_irq(struct perf_event *bp, struct perf_sample_data *dat
 	irq_work_queue(&reseed_irq.work);
 }
 
-/* An extraction leaves the pool with a new key, and nothing hashed with it so far. */
+/*
+ * After an extraction, the pool has a new key and has not hashed anything with
+ * it.
+ */
 static void raise_reseed_irq_after_extraction(struct perf_event *bp,
 					      struct perf_sample_data *data,
 					      struct pt_regs *regs)
@@ -382,8 +389,9 @@ static void raise_reseed_irq_after_extraction(struct perf_event *bp,
 }
 
 /*
- * A snapshot may be taken while a task has extracted a key and not installed it. In
- * each clone, the key with the ID that is mixed in next must be the one that stays.
+ * A snapshot may be taken after a task has extracted a key and before it has
+ * installed it. In each clone, the key made with the new ID must be the one
+ * that stays.
  */
 static void interrupted_reseed_does_not_bring_an_old_key_back(struct kunit *test)
 {
@@ -400,7 +408,7 @@ static void interrupted_reseed_does_not_bring_an_old_key_back(struct kunit *test
 	KUNIT_EXPECT_EQ(test, memcmp(base_crng.key, reseed_irq.key, sizeof(reseed_irq.key)), 0);
 }
 
-/* A new key is made from base_crng when the crng of this CPU is found to be too old. */
+/* base_crng gives this CPU's crng a new key only if it is found to be outdated. */
 static void long_read_takes_a_new_key_after_a_reseed(struct kunit *test)
 {
 	const size_t len = 4 * PAGE_SIZE;
@@ -450,7 +458,7 @@ static void vm_fork_makes_a_new_number(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, register_random_vmfork_notifier(&vmfork_notifier), 0);
 	KUNIT_EXPECT_EQ(test, reseeds_by(test, fork_vm), 1);
-	/* A notifier finds the new number in place. */
+	/* The new number is in place when notifiers run. */
 	KUNIT_EXPECT_EQ(test, seen_by_vmfork_notifier, published());
 	unregister_random_vmfork_notifier(&vmfork_notifier);
 }
@@ -466,7 +474,7 @@ static void resume_makes_a_new_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, reseeds_by(test, notify_restore), 1);
 }
 
-/* In the restored image, and before the notifier, unless spinlocks sleep. */
+/* In the restored image, and before the notifier unless spinlocks sleep. */
 static void restored_image_has_a_new_number(struct kunit *test)
 {
 	unsigned int late = IS_ENABLED(CONFIG_PREEMPT_RT);
@@ -493,7 +501,7 @@ static void timer_makes_a_new_number_when_the_key_is_old(struct kunit *test)
 }
 
 #ifdef CONFIG_HOTPLUG_CPU
-/* Otherwise it would go on, on a CPU that may be isolated from timers. */
+/* Otherwise it would continue on a CPU that may be isolated from timers. */
 static void timer_is_gone_while_its_cpu_is_offline(struct kunit *test)
 {
 	unsigned int cpu = cpumask_last(cpu_online_mask);
@@ -507,7 +515,7 @@ static void timer_is_gone_while_its_cpu_is_offline(struct kunit *test)
 }
 #endif
 
-/* A process has mapped the page before the reseed. */
+/* The page was mapped before the reseed. */
 static void old_readers_see_the_new_number(struct kunit *test)
 {
 	struct page *page = pfn_to_page(PHYS_PFN(__pa_symbol(&vdso_rng_page)));
@@ -566,7 +574,7 @@ static void clone_is_counted_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, base_crng.clones, before + 1);
 }
 
-/* Counted, they would be equal in two clones; see number_is_drawn_at_random(). */
+/* Counters would be equal in two clones; see number_is_drawn_at_random(). */
 static void incarnation_is_drawn_at_random(struct kunit *test)
 {
 	unsigned int i, ascending = 0;
@@ -604,7 +612,7 @@ static void cookies_follow_clones(struct kunit *test)
 	KUNIT_EXPECT_NE(test, cookies.reseeded, before.reseeded);
 	KUNIT_EXPECT_NE(test, cookies.cloned, before.cloned);
 
-	/* A caller that knows of the reseed alone is told of the clone. */
+	/* A caller that knows only of the reseed still learns of the clone. */
 	KUNIT_EXPECT_EQ(test, ask(&one, 16), 16);
 	KUNIT_EXPECT_EQ(test, one.cloned, cookies.cloned);
 }
@@ -615,7 +623,7 @@ static void clone_is_published_before_the_generation(struct kunit *test)
 	u64 before = published_incarnation();
 
 	note_stores(test, &vdso_rng_page.data.generation, fork_vm);
-	/* The old number goes, then the new one comes. */
+	/* One store withdraws the old number, the next publishes the new one. */
 	KUNIT_EXPECT_EQ(test, at_store.stores, 2);
 	KUNIT_EXPECT_EQ(test, at_store.published, base_crng.number);
 	KUNIT_EXPECT_EQ(test, at_store.published_incarnation, base_crng.incarnation);
@@ -635,7 +643,7 @@ static void expect_new_key_before(struct kunit *test, void *word)
 	KUNIT_EXPECT_NE(test, memcmp(at_store.key, old_key, sizeof(old_key)), 0);
 }
 
-/* Otherwise a program that starts over could get what the other machine has, too. */
+/* Otherwise, a program that starts over could draw what the other machine draws. */
 static void key_is_new_when_the_clone_is_told(struct kunit *test)
 {
 	expect_new_key_before(test, &vdso_rng_page.data.incarnation);
@@ -644,7 +652,7 @@ static void key_is_new_when_the_clone_is_told(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at_store.published, base_crng.number);
 }
 
-/* Otherwise it could get one cookie from before a clone, and one from after it. */
+/* Otherwise, it could pair a cookie from before a clone with one from after it. */
 static void system_call_takes_cookies_under_the_lock(struct kunit *test)
 {
 	struct perf_event * __percpu *bp = watch_word(test, &base_crng.incarnation,
@@ -676,8 +684,8 @@ static void clone_after_load(struct perf_event *bp, struct perf_sample_data *dat
 }
 
 /*
- * A caller with the incarnation from before the clone must not have the number from
- * after it: the first cookie alone would then be unchanged.
+ * A caller that has the incarnation from before a clone must not have the number from
+ * after it: the next request for the first cookie alone would miss the clone.
  */
 static void clone_in_a_vdso_call_is_told_by_the_next(struct kunit *test)
 {
@@ -696,7 +704,7 @@ static void clone_in_a_vdso_call_is_told_by_the_next(struct kunit *test)
 	ask_vdso(&cookies, 16);
 	KUNIT_EXPECT_EQ(test, cookies.cloned, published_incarnation());
 
-	/* The number is to have a key of its own again. */
+	/* Give the number a key of its own again. */
 	crng_reseed();
 }
 #endif
@@ -802,7 +810,7 @@ static unsigned long read_fork_event(struct kunit *test, struct file *file)
 
 	KUNIT_EXPECT_GT(test, kernel_read(file, number, sizeof(number) - 1, &pos), 1);
 	KUNIT_EXPECT_EQ(test, kstrtoul(number, 10, &count), 0);
-	/* The end of the file. */
+	/* At the end of the file. */
 	KUNIT_EXPECT_EQ(test, kernel_read(file, number, sizeof(number) - 1, &pos), 0);
 	return count;
 }
@@ -849,7 +857,7 @@ static void fork_event_is_readable_from_a_clone_until_it_is_read(struct kunit *t
 	expect_event(test, reader, true);
 	read_fork_event(test, reader);
 	expect_event(test, reader, false);
-	/* Each open file has its own, and a new one begins with none. */
+	/* Each open file has an event of its own, and starts without one. */
 	expect_event(test, idle, true);
 	late = open_fork_event(test, proc);
 	expect_event(test, late, false);
@@ -875,7 +883,7 @@ static void clone_while_fork_event_is_read_is_reported(struct kunit *test)
 	char number[32];
 	loff_t pos = 0;
 
-	/* Once: a read at the end of the file leaves what the breakpoint counts. */
+	/* Read only once: a read at the end of the file would leave an event of its own. */
 	KUNIT_EXPECT_GT(test, kernel_read(file, number, sizeof(number), &pos), 1);
 	unregister_wide_hw_breakpoint(bp);
 	expect_event(test, file, true);
@@ -1016,6 +1024,9 @@ static struct kunit_suite random_switch_test_suite = {
 	.test_cases = random_switch_test_cases,
 };
 
-/* In this order: later suites make the crng ready, and the first one needs it not to be. */
+/*
+ * The order matters: later suites make the crng ready, and the first must run
+ * before that.
+ */
 kunit_test_init_section_suites(&random_early_test_suite, &random_test_suite,
 			       &random_cookie_test_suite, &random_switch_test_suite);

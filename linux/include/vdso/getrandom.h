@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What the kernel's random-number generator and getrandom() in the vDSO share.
- */
+/* What the kernel's random-number generator and getrandom() in the vDSO share. */
 #ifndef __VDSO_GETRANDOM_H
 #define __VDSO_GETRANDOM_H
 
 /*
- * What the generic code returns when the call is one for the kernel. It is no
- * length and, being below -MAX_ERRNO, no error code either.
+ * The generic code returns this if the system call must serve the request. It
+ * cannot be a length. It is below -MAX_ERRNO, so it is not an error code
+ * either.
  */
 #define VGETRANDOM_SYSCALL	(-4096)
 
-/* Length of a state that makes the call a query, if all else is zero: ~0UL. */
+/* The call is a query if opaque_len is this, ~0UL, and all else is zero. */
 #define VGETRANDOM_QUERY	(-1)
 
 #ifndef __ASSEMBLY__
@@ -29,26 +28,27 @@
 
 /**
  * struct vdso_rng_data - what user space sees of the kernel's generator
- * @generation:  Number of the seed in use; 0 until the generator is ready, and for
- *		 a moment while the machine becomes a clone. Otherwise it is never
- *		 0 nor U64_MAX. It changes with every reseed. A program that has
- *		 seen a number gets that seed, or a later one, from a getrandom()
- *		 system call that it makes afterwards.
- * @incarnation: Number of the clone that this machine is; 0 until the generator is
- *		 ready, and never 0 nor U64_MAX after that. It changes whenever the
- *		 machine is told to be a clone. A program that loads @generation
- *		 and then this sees the last clone that the seed is later than. A
- *		 program that loads this and then @generation finds no seed from
- *		 before the clone.
- * @disabled:	 Set at boot when the vDSO is not to serve getrandom(), in which
- *		 case @generation stays 0.
+ * @generation:  Number of the seed in use. It is 0 until the generator is ready, and
+ *		 briefly while the kernel publishes a clone. Otherwise it is
+ *		 neither 0 nor U64_MAX, and changes with every reseed. Once a
+ *		 program has seen a number, its getrandom() system calls use that
+ *		 seed or a later one.
+ * @incarnation: Number of the clone that this machine is. It is 0 until the generator
+ *		 is ready, and neither 0 nor U64_MAX after that. It changes whenever
+ *		 the machine is told that it is a clone. A program that loads
+ *		 @generation first and this second does not miss a clone that the
+ *		 seed is later than. A program that loads them in the opposite
+ *		 order does not find a seed from before the clone.
+ * @disabled:	 Not 0 if the vDSO must not serve getrandom(), in which case
+ *		 @generation stays 0.
  *
- * The kernel writes it, user space reads it. A state that was wiped has 0 for
- * its generation, so 0 must never be the number of a seed.
+ * The kernel writes this, user space reads it. A wiped state has generation 0, so
+ * 0 must never be the number of a seed.
  *
- * The numbers are drawn at random, and no number tells which of two seeds is newer.
- * A state that was saved in another boot, or in another clone of this machine, has
- * a number that is not in use here, so nobody draws from it.
+ * The numbers are drawn at random, and may only be compared for equality. None
+ * tells which of two seeds is newer. A state that was saved in another boot, or in
+ * another clone of this machine, has a number that is not in use here, so nothing
+ * is drawn from it.
  */
 struct vdso_rng_data {
 	u64	generation;
@@ -59,27 +59,30 @@ struct vdso_rng_data {
 /**
  * union vdso_rng_page - the page that is mapped into every process
  * @data: The kernel's data.
- * @page: Makes it a page of its own, so that nothing else is mapped with it.
+ * @page: Fills the page, so that nothing else is mapped with the data.
  */
 union vdso_rng_page {
 	struct vdso_rng_data	data;
 	u8			page[PAGE_SIZE];
 };
 
-/* For the kernel: user space has its own view, at an address of the vDSO's. */
+/* The kernel's view. User space reads it at an address of the vDSO's. */
 extern union vdso_rng_page vdso_rng_page;
 
-/* Mapped in its place into processes that asked to do without. */
+/* Mapped instead into processes that have switched the function off. */
 extern const union vdso_rng_page vdso_rng_page_off;
 
 struct mm_struct;
 
 /**
- * vdso_zap_rng_page() - have the page faulted in again
- * @mm: The address space. Each architecture has this function. Its fault handler
- *	maps vdso_rng_page_off if %MMF_NO_VDSO_GETRANDOM is set in @mm->flags.
+ * vdso_zap_rng_page() - unmap the page, so that the next access faults it in
+ * @mm: The address space.
  *
- * Context: The mmap_lock of @mm is held for writing.
+ * Each architecture provides this function. Its fault handler then maps
+ * vdso_rng_page_off if %MMF_NO_VDSO_GETRANDOM is set in @mm->flags, and
+ * vdso_rng_page otherwise.
+ *
+ * Context: The caller holds the mmap_lock of @mm for writing.
  */
 void vdso_zap_rng_page(struct mm_struct *mm);
 
@@ -87,14 +90,15 @@ struct pt_regs;
 
 #ifdef CONFIG_VDSO_GETRANDOM
 /**
- * vdso_getrandom_abort() - leave a draw to the system call
- * @regs: The user's registers.
+ * vdso_getrandom_abort() - make a draw fall back to the system call
+ * @regs: The user's registers, which this changes if they are those of a draw.
  *
- * Each architecture has this function. A draw that is aborted never resumes.
+ * Each architecture provides this function. The draw never resumes.
  *
- * Context: current, in an exception from user mode or about to return there.
- * Return: True if the registers were those of a draw. They now are those of a call
- *	   that is about to make the system call.
+ * Context: Task context, in an exception from user mode or on the way back there.
+ *	    @regs are those of current.
+ * Return: True if @regs were those of a draw. They are now those of a call that
+ *	   is about to make the system call.
  */
 bool vdso_getrandom_abort(struct pt_regs *regs);
 #else
@@ -104,16 +108,16 @@ static inline bool vdso_getrandom_abort(struct pt_regs *regs)
 }
 #endif
 
-/* Cookies of GRND_TIMESTAMP: one for reseeds, and optionally one for clones. */
+/* GRND_TIMESTAMP: one cookie for reseeds, and optionally a second for clones. */
 #define GETRANDOM_COOKIE_LEN		sizeof(u64)
 #define GETRANDOM_TWO_COOKIES_LEN	(2 * GETRANDOM_COOKIE_LEN)
 
 /**
  * getrandom_cookie_ok() - check a request for cookies
  * @len:   As for getrandom(2).
- * @flags: As for getrandom(2), %GRND_TIMESTAMP among them.
+ * @flags: As for getrandom(2), including %GRND_TIMESTAMP.
  *
- * Return: false if the system call is to fail.
+ * Return: false if the system call has to fail.
  */
 static __always_inline bool getrandom_cookie_ok(size_t len, unsigned int flags)
 {
@@ -122,15 +126,16 @@ static __always_inline bool getrandom_cookie_ok(size_t len, unsigned int flags)
 }
 
 /**
- * getrandom_update_cookie() - compare cookies with the present, and update them
- * @cookie:	 What the caller has, of any alignment.
- * @len:	 Its length, which getrandom_cookie_ok() has accepted.
- * @generation:	 Number of the seed in use, 0 until the generator is ready. No
- *		 cookie equals it then.
- * @incarnation: Number of the clone that this machine is, loaded with @generation
- *		 or after it, so that a new seed never comes without its clone.
+ * getrandom_update_cookie() - bring cookies up to date
+ * @cookie:	 The caller's cookies, of any alignment.
+ * @len:	 Their length, which getrandom_cookie_ok() has accepted.
+ * @generation:	 Number of the seed in use. It is 0 until the generator is ready,
+ *		 and no cookie is current until then.
+ * @incarnation: Number of the clone that this machine is. The caller loads it with
+ *		 @generation or after it, so that a new seed never comes without
+ *		 the clone that led to it.
  *
- * Return: @len if the cookies were updated, 0 if there was nothing to update.
+ * Return: @len if the cookies were updated, 0 if they were current.
  */
 static __always_inline size_t
 getrandom_update_cookie(u8 *cookie, size_t len, u64 generation, u64 incarnation)
@@ -150,27 +155,29 @@ getrandom_update_cookie(u8 *cookie, size_t len, u64 generation, u64 incarnation)
 }
 
 /*
- * A refill makes this many ChaCha20 blocks, the first half of the first one
- * being the next key. More blocks pay less and less, but cost cache.
+ * A refill makes this many ChaCha20 blocks. The first half of the first block
+ * is the next key. Each further block gains less and costs as much cache.
  */
 #define VGETRANDOM_BLOCKS	8
 
-/* A state whose batch or key is just being replaced; never a seed's number. */
+/* The generation while key or batch are being replaced; never that of a seed. */
 #define VGETRANDOM_IN_PROGRESS	U64_MAX
 
 /**
  * struct vgetrandom_state - one generator in user space
  * @generation: Number of the seed that @key and @batch descend from, or
- *		%VGETRANDOM_IN_PROGRESS. 0 in a new or wiped state.
- * @avail:	Number of bytes left in @batch. They are the first ones: the
- *		batch is consumed from its end, so that a wiped state reads as
- *		an empty one.
- * @key:	Key for the next refill, which replaces it by its first output.
- * @batch:	Keystream not handed out yet, and zeros where it was. What an
- *		abandoned call had claimed remains until the next refill.
+ *		%VGETRANDOM_IN_PROGRESS. It is 0 in a new or wiped state.
+ * @avail:	Number of bytes left in @batch. They are at its start: the batch
+ *		is consumed from its end, so that a wiped state reads as an
+ *		empty one.
+ * @key:	Key for the next refill, whose first output replaces it.
+ * @batch:	Keystream that has not been handed out, then zeros in place of
+ *		what has been. Bytes that an abandoned call had claimed may
+ *		remain until the next refill.
  *
- * It lives in memory that the kernel may wipe between any two instructions.
- * @key and @batch are adjacent, so that a refill is one run of blocks.
+ * It lives in memory that the kernel may wipe between any two instructions. See
+ * lib/vdso/getrandom.c for how @generation changes. @key and @batch are adjacent,
+ * so that a refill is one run of blocks.
  */
 struct vgetrandom_state {
 	u64	generation;
@@ -181,30 +188,33 @@ struct vgetrandom_state {
 
 /**
  * __arch_chacha20_blocks_nostack() - generate ChaCha20 keystream
- * @dst:     Where to write, of any alignment.
- * @key:     The key of 32 bytes, of any alignment. A refill may have @dst overlap
- *	     it: from *@counter 0, and at most %VGETRANDOM_BLOCKS. Its memory may
- *	     serve for intermediate states; if @dst does not overlap it, it is
- *	     back in place on return.
- * @counter: The 64-bit block counter, low word first: that of the first block
- *	     on entry, that of the block after the last one on return.
- * @nblocks: How many blocks of 64 bytes to write.
+ * @dst:     Where to write the keystream, at any alignment.
+ * @key:     The 32-byte key, at any alignment. @dst may overlap it if *@counter
+ *	     is 0 and @nblocks is at most %VGETRANDOM_BLOCKS, as in a refill. The
+ *	     function may keep intermediate states of the cipher in its memory,
+ *	     but restores the key unless @dst overlaps it.
+ * @counter: The 64-bit block counter, low word first. On entry it is that of the
+ *	     first block, on return that of the block after the last one.
+ * @nblocks: Number of 64-byte blocks to write.
  *
- * The nonce is zero. The architecture provides it. Neither the key nor any state
- * of the cipher may reach the stack or stay in a register: a cipher state can be
- * run backwards to the key.
+ * The nonce is zero. Each architecture provides this function. Neither the key nor
+ * any state of the cipher may reach the stack or stay in a register: the cipher
+ * can be run backwards from a state to the key.
+ *
+ * Context: User space.
  */
 void __arch_chacha20_blocks_nostack(u8 *dst, u32 *key, u32 *counter, size_t nblocks);
 
 /**
  * __cvdso_getrandom_query() - tell how to allocate states
- * @rng:    The kernel's generation.
- * @params: What to fill in.
+ * @rng:    The kernel's data.
+ * @params: Where to write the parameters.
  *
- * This is not for the drawing code, where a signal would turn it into a system
- * call: it has to resume.
+ * This must not be part of the drawing code. There, a signal would turn it into a
+ * system call, which cannot answer a query.
  *
- * Return: 0, or -EOPNOTSUPP if the kernel was told not to offer the function.
+ * Context: User space.
+ * Return: 0, or -EOPNOTSUPP if getrandom() in the vDSO is switched off.
  */
 static __always_inline ssize_t
 __cvdso_getrandom_query(const struct vdso_rng_data *rng, struct vgetrandom_opaque_params *params)
@@ -217,29 +227,29 @@ __cvdso_getrandom_query(const struct vdso_rng_data *rng, struct vgetrandom_opaqu
 	params->size_of_opaque_state = sizeof(struct vgetrandom_state);
 	params->mmap_prot = PROT_READ | PROT_WRITE;
 	params->mmap_flags = MAP_DROPPABLE | MAP_ANONYMOUS;
-	/* One at a time, or else this becomes memset(). */
+	/* WRITE_ONCE() keeps the loop from becoming memset(). */
 	for (i = 0; i < ARRAY_SIZE(params->reserved); i++)
 		WRITE_ONCE(params->reserved[i], 0);
 	return 0;
 }
 
 /**
- * __cvdso_getrandom_cookie() - compare cookies with the present, and update them
+ * __cvdso_getrandom_cookie() - bring cookies up to date
  * @rng:    The kernel's generation and incarnation.
  * @buffer: The caller's cookies.
  * @len:    Their length.
- * @flags:  As for getrandom(2), %GRND_TIMESTAMP among them.
+ * @flags:  As for getrandom(2), including %GRND_TIMESTAMP.
  *
- * This does not belong to the drawing code either. There is no state, nothing is
- * secret, and a signal handler can take nothing away: a call that resumes after a
- * handler compares with what it had loaded, and the next call tells of everything
- * that has happened since. Every cookie in the buffer was written by a call that
- * returns the length, even if two calls, one in a handler of the other, wrote one
- * word each.
+ * Like the query, this is not part of the drawing code. It uses no state and handles
+ * no secrets, so a call that a signal interrupts may resume. The call compares with
+ * the values that it had loaded, and the next call reports everything that has
+ * happened since. If a handler asks with the same buffer, each of the two calls may
+ * write one of the cookies. Even then, the call that wrote a cookie returns the
+ * length.
  *
- * Return: what the system call returns, or %VGETRANDOM_SYSCALL if the system call
- *	   is to be made: the generator is not ready, the function is switched off,
- *	   or the request is wrong.
+ * Return: what the system call returns, or %VGETRANDOM_SYSCALL if the caller must
+ *	   make the system call: the generator is not ready, the function is
+ *	   switched off, or the request is invalid.
  */
 static __always_inline ssize_t
 __cvdso_getrandom_cookie(const struct vdso_rng_data *rng, void *buffer, size_t len,
@@ -251,22 +261,22 @@ __cvdso_getrandom_cookie(const struct vdso_rng_data *rng, void *buffer, size_t l
 		return VGETRANDOM_SYSCALL;
 
 	/*
-	 * What the caller has read before, say from a pool of random bytes, is not
-	 * newer than the answer. Pairs with the release in vdso_rng_publish().
+	 * Nothing that the caller has read before, say from a pool of random bytes,
+	 * is newer than the answer. Pairs with the release in vdso_rng_publish().
 	 */
 	smp_rmb();
 	/*
-	 * Pairs with the release in vdso_rng_publish(): a caller that sees the
-	 * number also sees the clone before it, and gets that seed from a system
-	 * call.
+	 * A caller that sees the number also sees the clone that led to it, and
+	 * gets that seed from a system call. Pairs with the release in
+	 * vdso_rng_publish().
 	 */
 	generation = smp_load_acquire(&rng->generation);
 	if (!generation)
 		return VGETRANDOM_SYSCALL;
 
 	/*
-	 * Pairs with the first release in vdso_rng_publish(): a caller that is told
-	 * of a clone draws from the seed that came with it.
+	 * A caller that learns of a clone draws from the seed that came with it.
+	 * Pairs with the first release in vdso_rng_publish().
 	 */
 	incarnation = smp_load_acquire(&rng->incarnation);
 	return getrandom_update_cookie(buffer, len, generation, incarnation);

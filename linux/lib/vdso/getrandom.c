@@ -1,44 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * getrandom() in user space: ChaCha20 with fast key erasure, over a state that
- * the caller allocates and the kernel may wipe at any time.
+ * getrandom() in user space: ChaCha20 with fast key erasure. The caller allocates
+ * the state, and the kernel may wipe it at any time.
  *
- * These things may happen between any two instructions, any number of times:
+ * Three things can happen between any two instructions, any number of times:
  *
- *  - The state turns into zeros: its page was reclaimed, or this is a child of
- *    fork(). @generation is 0 from then on, until a reseed.
- *  - The kernel's generator is reseeded, or the virtual machine is cloned. The
- *    kernel's generation changes.
- *  - A signal arrives. Its handler may draw from the same state. The call that
- *    it interrupted never resumes: the architecture sees to that, and has the
- *    system call serve the whole request when the handler returns.
+ *  - The state turns into zeros, because its page was reclaimed or because this
+ *    is the child of a fork().
+ *  - The kernel's generator is reseeded, maybe because the virtual machine was
+ *    cloned. The kernel's generation changes.
+ *  - A signal arrives, and its handler draws from the same state. The
+ *    interrupted call never resumes: the architecture makes the handler return
+ *    to code that serves the whole request by the system call.
  *
- * The generation of a state:
+ * A generation is a number that is drawn at random for each seed. It can only be
+ * compared for equality. The generation of a state takes these values:
  *
- *	any value --- reseed ---> IN_PROGRESS --- complete, cmpxchg ---> g
- *	                               ^                                 |
- *	                               +------- refill, cmpxchg ---------+
- *	any value --- wipe -----> 0, where only a reseed leads away from
+ *	      reseed: store               finish: cmpxchg
+ *	 +---+           +-------------+               +---+
+ *	 | 0 |---------->| IN_PROGRESS |-------------->| g |
+ *	 +---+           +-------------+               +---+
+ *	   ^               |         ^  refill: cmpxchg  |
+ *	   |               |         +-------------------+
+ *	   |               |            reseed: store    |
+ *	   |     wipe      |                             |
+ *	   +---------------+-----------------------------+
  *
- * So a call that finishes is alone with its state, and only has to notice wipes
- * and new generations. One check at the end does that, after everything that the
- * call returns has been loaded: it compares the state's generation with the
- * kernel's. It misses no wipe, however early, because only a reseed moves a state
- * away from generation 0, and a reseed replaces everything. No key is used twice:
- * a refill replaces the key before it offers the keystream that came with it.
+ *	0		The state is new or wiped. Only a reseed leads out of
+ *			here.
+ *	IN_PROGRESS	Key and batch are being replaced, or a call that did so
+ *			was abandoned. In the latter case, the next call
+ *			reseeds.
+ *	g		Key and batch descend from the seed of generation g.
  *
- * An abandoned call may leave bytes of the batch behind that it had claimed by
- * lowering @avail, or a state in progress. The former are never handed out, and
- * the next refill overwrites them; the next call reseeds the latter.
+ * Hence a call that completes had the state to itself, and only has to detect
+ * wipes and new generations. One check at the end detects both. It compares the
+ * state's generation with the kernel's after loading everything that the call
+ * returns. It misses no wipe, however early, because only a reseed leads out of
+ * generation 0, and a reseed replaces everything. No key is used twice: a refill
+ * replaces the key before it offers the keystream that came with it.
  *
- * The state has no "in use" flag as a second line of defence, for calls that the
- * kernel cannot recognise (a debugger's inferior calls, translated code). The page
- * can lose the flag together with everything else, so the flag would protect only
- * most of the time. And a call that a handler abandons by longjmp() would leave it
- * set, which would condemn the state to the system call for good.
+ * An abandoned call may leave behind bytes of the batch that it had claimed by
+ * lowering @avail. They are never handed out, and the next refill overwrites
+ * them.
  *
- * The compiler must not turn any loop into a call of memcpy() or memset(), which
- * a vDSO does not have; the loops below are too tightly ordered for it to try.
+ * The state has no "in use" flag as a second line of defence for calls that the
+ * kernel cannot recognize, such as a debugger's inferior calls or translated
+ * code. A wipe clears the flag along with everything else, so the flag would
+ * protect only most of the time. And a call that a handler abandons by longjmp()
+ * would leave it set, which would condemn the state to the system call for good.
+ *
+ * A vDSO has no memcpy() and no memset(), so the compiler must not turn any loop
+ * into a call to one of them. The loops below are too tightly ordered for it to
+ * try.
  */
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
@@ -52,22 +66,25 @@
 #include <asm/vdso/getrandom.h>
 #include <uapi/linux/random.h>
 
-/* The most that the system call hands out in one go. */
+/* The system call returns at most this many bytes. */
 #define VGETRANDOM_MAX_LEN	((size_t)INT_MAX & PAGE_MASK)
 
-/* Up to this length, what the batch has is checked before it gets to the caller. */
+/* Up to this length, the bytes are checked before the caller gets them. */
 #define VGETRANDOM_SMALL_LEN	(2 * sizeof(__uint128_t))
 
-/* From this length on, blocks are made in the caller's buffer. */
+/* From this length on, blocks are generated in the caller's buffer. */
 #define VGETRANDOM_DIRECT_LEN	sizeof_field(struct vgetrandom_state, batch)
 
-/* No state crosses a page, or shares a cache line, and a refill is one run. */
+/*
+ * No state straddles pages or shares a cache line, and one run of blocks
+ * refills both key and batch.
+ */
 static_assert(sizeof(struct vgetrandom_state) % CHACHA_BLOCK_SIZE == 0);
 static_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE);
 static_assert(offsetof(struct vgetrandom_state, batch) ==
 	      offsetof(struct vgetrandom_state, key) + CHACHA_KEY_SIZE);
 
-/* Every flag and pair but those two together has a smaller value. */
+/* All valid combinations of flags are smaller than the pair that is invalid. */
 static_assert((GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) == 7 &&
 	      (GRND_RANDOM | GRND_INSECURE) == 6);
 
@@ -77,8 +94,8 @@ static __always_inline bool vgetrandom_flags_ok(unsigned int flags)
 }
 
 /*
- * A state in two pages could lose one of them and keep the other. One that does
- * not start on a cache line is none that a caller got from the parameters.
+ * A state in two pages could lose one of them and keep the other. A state that
+ * does not start on a cache line was not placed according to the parameters.
  */
 static __always_inline bool vgetrandom_state_ok(const struct vgetrandom_state *state)
 {
@@ -88,8 +105,9 @@ static __always_inline bool vgetrandom_state_ok(const struct vgetrandom_state *s
 }
 
 /*
- * The one check of a finished draw. The state's generation is loaded after what
- * was drawn, and the kernel's after that, so both vouch for all of it.
+ * The check at the end of a draw. The state's generation is loaded after the
+ * bytes drawn, and the kernel's generation after that, so together they vouch
+ * for all of the bytes.
  */
 static __always_inline bool
 vgetrandom_current(const struct vdso_rng_data *rng, const struct vgetrandom_state *state)
@@ -97,9 +115,9 @@ vgetrandom_current(const struct vdso_rng_data *rng, const struct vgetrandom_stat
 	u64 generation;
 
 	/*
-	 * A wipe maps another page. The processor that maps it has invalidated
-	 * the old one everywhere before, but loads that are not ordered may
-	 * still have been satisfied from either. Without this, the words could
+	 * A wipe replaces the page. Every CPU has dropped the old translation
+	 * by the time the new page is mapped, but unordered loads may be
+	 * satisfied from either page. Without this barrier, the words could
 	 * come from the new page, which is zero, and the generation from the
 	 * old one. Pairs with the TLB flush of reclaim.
 	 */
@@ -111,8 +129,8 @@ vgetrandom_current(const struct vdso_rng_data *rng, const struct vgetrandom_stat
 }
 
 /*
- * Draw @len bytes, which the words at the head and at the tail cover together:
- * load, erase, check, and only then write.
+ * Draw @len bytes as two words, at the head and at the tail, which may overlap.
+ * Load, erase, check, and only then write.
  */
 #define vgetrandom_draw_words(type, rng, state, src, dst, len)			\
 ({										\
@@ -136,7 +154,7 @@ vgetrandom_current(const struct vdso_rng_data *rng, const struct vgetrandom_stat
 	__current;								\
 })
 
-/* Draw 1 to VGETRANDOM_SMALL_LEN bytes that have been claimed, all in registers. */
+/* Draw 1 to VGETRANDOM_SMALL_LEN claimed bytes, all of them in registers. */
 static __always_inline bool
 vgetrandom_draw_small(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
 		      u8 *src, u8 *dst, size_t len)
@@ -153,9 +171,9 @@ vgetrandom_draw_small(const struct vdso_rng_data *rng, struct vgetrandom_state *
 }
 
 /*
- * Move @len bytes out of the batch in words of this type, the last of which may
- * overlap the one before. All are loaded before any is erased; besides, stores
- * that go to the same place in a row are faster than by turns.
+ * Move @len bytes out of the batch in words of this type. The last word may
+ * overlap the one before, so load all words before erasing any. Besides, a row
+ * of stores to one place is faster than stores that alternate between two.
  */
 #define vgetrandom_move_words(type, dst, src, len)				\
 do {										\
@@ -164,7 +182,7 @@ do {										\
 	size_t __at;								\
 	type __word;								\
 										\
-	/* One word at a time, or else these become memcpy() and memset(). */	\
+	/* barrier() keeps the loops from becoming memcpy() and memset(). */	\
 	for (__at = 0; __at < __last; __at += sizeof(type)) {			\
 		__word = get_unaligned((type *)(__src + __at));			\
 		put_unaligned(__word, (type *)(__dst + __at));			\
@@ -194,9 +212,9 @@ static __always_inline void vgetrandom_move(u8 *dst, u8 *src, size_t len)
 }
 
 /*
- * Take @len bytes, of which there must be as many, from the end of the batch.
- * They are claimed before they are used, so that the handler of a signal that
- * ends this call cannot get them as well.
+ * Take @len bytes from the end of the batch, which must have that many. Claim
+ * them before use. Otherwise the handler of a signal that ends this call could
+ * get them as well.
  */
 static __always_inline u8 *
 vgetrandom_claim(struct vgetrandom_state *state, size_t avail, size_t len)
@@ -207,12 +225,13 @@ vgetrandom_claim(struct vgetrandom_state *state, size_t avail, size_t len)
 }
 
 /*
- * Turn the key into the next key and a new batch. The state is in progress; if
- * it still is when all has been written, then it was not wiped meanwhile, the
- * key that was used was a secret one, and what was made of it gets a number.
+ * Replace the key and the batch by the output of the key. The state is in
+ * progress. If it still is after everything has been written, the state was not
+ * wiped in the meantime. Then the key was a secret one, and its output gets the
+ * generation.
  *
- * Comparing and storing that number has to be one instruction. With two, a wipe
- * between them would be followed by a store that calls zeros a generation.
+ * Comparing and storing must be one instruction. A wipe between two would be
+ * followed by a store that gives zeros a generation.
  */
 static __always_inline bool
 vgetrandom_generate(struct vgetrandom_state *state, u64 generation)
@@ -227,9 +246,10 @@ vgetrandom_generate(struct vgetrandom_state *state, u64 generation)
 }
 
 /*
- * Refill the empty batch. The state enters progress only if it is of
- * @generation, hence not wiped, in that very instruction: a key loaded later is
- * either the state's own, or zero, in which case the end of progress fails.
+ * Refill the empty batch. The state enters IN_PROGRESS only if it is of
+ * @generation, and hence not wiped, at that very instruction. A key loaded
+ * later is either the state's own or, after a wipe, zero. If it is zero, the
+ * cmpxchg at the end fails.
  */
 static __always_inline bool
 vgetrandom_refill(struct vgetrandom_state *state, u64 generation)
@@ -241,11 +261,12 @@ vgetrandom_refill(struct vgetrandom_state *state, u64 generation)
 }
 
 /*
- * Start over with a key from the kernel, no matter what the state is in.
- * @generation was loaded before the system call, so it is that of the new key or
- * an earlier one. In the latter case the check at the end of the draw fails.
+ * Start over with a key from the kernel, whatever the condition of the state.
+ * @generation was loaded before the system call, so it is that of the new key
+ * or an earlier one. If it is an earlier one, the check at the end of the draw
+ * fails.
  *
- * As the generator is ready, the system call does not block. If it is refused
+ * The generator is ready, so the system call does not block. If it is refused
  * all the same, say by seccomp, the state remains in progress.
  */
 static __always_inline bool
@@ -260,8 +281,8 @@ vgetrandom_reseed(struct vgetrandom_state *state, u64 generation)
 }
 
 /*
- * Fill @dst with blocks under a key of their own, which is @src, claimed from the
- * batch. Return how many bytes that were.
+ * Generate blocks in @dst with a key of their own, @src, which has been claimed
+ * from the batch. Erase that key, and return the number of bytes generated.
  */
 static __always_inline size_t vgetrandom_direct(u8 *dst, u8 *src, size_t len)
 {
@@ -278,8 +299,9 @@ static __always_inline size_t vgetrandom_direct(u8 *dst, u8 *src, size_t len)
 }
 
 /*
- * Fill the caller's buffer from a state of @generation. False if the state turned
- * out to be of another; the caller's check covers all the rest.
+ * Fill the caller's buffer from a state of @generation. Return false if the
+ * state turns out to be of another one. The check at the end of the draw
+ * detects everything else.
  */
 static __always_inline bool
 vgetrandom_fill(struct vgetrandom_state *state, u64 generation, u8 *dst, size_t len)
@@ -287,7 +309,7 @@ vgetrandom_fill(struct vgetrandom_state *state, u64 generation, u8 *dst, size_t 
 	size_t avail, n;
 
 	for (;;) {
-		/* The caller could have written there: never go beyond the batch. */
+		/* User space can write to @avail: stay within the batch. */
 		avail = READ_ONCE(state->avail);
 		if (unlikely(avail > sizeof(state->batch)))
 			avail = 0;
@@ -310,8 +332,9 @@ vgetrandom_fill(struct vgetrandom_state *state, u64 generation, u8 *dst, size_t 
 }
 
 /*
- * Serve what vgetrandom_draw_small() is not for, or what it had to drop. A state
- * that fails twice is left alone: the kernel can always serve the request.
+ * Serve a request that is too long for vgetrandom_draw_small(), that the batch
+ * cannot meet, or whose bytes had to be dropped. After two failures, give up on
+ * the state: the system call can always serve the request.
  */
 static noinline ssize_t
 vgetrandom_draw(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
@@ -325,8 +348,8 @@ vgetrandom_draw(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
 
 	for (tries = 0; tries < 2; tries++) {
 		/*
-		 * Pairs with the release in vdso_rng_publish(): a seed fetched
-		 * after this is not older than the number.
+		 * A seed fetched after this is not older than the generation.
+		 * Pairs with the release in vdso_rng_publish().
 		 */
 		generation = smp_load_acquire(&rng->generation);
 		if (!generation)
@@ -347,20 +370,24 @@ vgetrandom_draw(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
 }
 
 /**
- * __cvdso_getrandom() - getrandom() over a state in user space
- * @rng:	  The kernel's generation.
+ * __cvdso_getrandom() - draw random bytes from a state in user space
+ * @rng:	  The kernel's data.
  * @buffer:	  Where to write the random bytes.
- * @len:	  How many bytes.
- * @flags:	  GRND_NONBLOCK, GRND_RANDOM or GRND_INSECURE, as for getrandom(2).
+ * @len:	  Number of bytes to write.
+ * @flags:	  %GRND_NONBLOCK, %GRND_RANDOM or %GRND_INSECURE, as for
+ *		  getrandom(2).
  * @opaque_state: A state that no other thread uses at the same time.
- * @opaque_len:	  Size of a state as the parameters have it.
+ * @opaque_len:	  Size of a state in bytes, as the query returned it.
  *
- * Context: User space. The architecture must see to it that the call, once
- *	    interrupted by a signal, does not resume but has the system call serve
- *	    the request. When the call is over, the architecture clears scratch
- *	    registers and the stack used here, which may hold dropped words.
- * Return: How many bytes have been written, or %VGETRANDOM_SYSCALL, after which
- *	   the architecture makes the system call.
+ * This never returns an error. Whatever it cannot serve, it leaves to the system
+ * call.
+ *
+ * Context: User space. A call that a signal interrupts must not resume; the
+ *	    architecture must serve its request by the system call. When the call
+ *	    is over, the architecture clears the scratch registers and the stack
+ *	    used here, which may hold dropped words.
+ * Return: The number of bytes written, or %VGETRANDOM_SYSCALL if the
+ *	   architecture must make the system call.
  */
 static __always_inline ssize_t
 __cvdso_getrandom(const struct vdso_rng_data *rng, void *buffer, size_t len,
@@ -377,7 +404,7 @@ __cvdso_getrandom(const struct vdso_rng_data *rng, void *buffer, size_t len,
 		return READ_ONCE(rng->generation) ? 0 : VGETRANDOM_SYSCALL;
 
 	if (likely(len <= VGETRANDOM_SMALL_LEN)) {
-		/* One comparison for two: enough is left, and no more than can be. */
+		/* One comparison checks @len <= @avail <= sizeof(@batch). */
 		pos = (size_t)READ_ONCE(state->avail) - len;
 		if (likely(pos <= sizeof(state->batch) - len) &&
 		    likely(vgetrandom_draw_small(rng, state,

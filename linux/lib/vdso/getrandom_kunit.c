@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the generic getrandom() in the vDSO, with a fake page of the
- * kernel's, a fake system call, and the kernel's own ChaCha20.
+ * KUnit tests for the generic getrandom() in the vDSO, with a fake data page, a
+ * fake system call, and the kernel's own ChaCha20.
  *
- * The code under test is compiled into this file, with everything by which it
- * touches memory redefined to stop first: at a stop, a test can wipe the state,
- * move the kernel's generation on, or leave the call for good, as a signal does.
- * So each of these events can be tried before each access, one by one.
+ * The code under test is compiled into this file, with its memory accessors
+ * redefined to stop first. At a stop, a test can wipe the state, change the
+ * kernel's generation, or leave the call for good as a signal does. So each of
+ * these events can be tried before each access.
  *
- * Two things are compared with what they have to be. At every stop, a state that
- * has a number must hold keystream that descends from a seed of that number, and
- * that was not handed out. After every call, the bytes that came out and the
- * whole of the state must be those that a model of the distribution gives.
+ * Two things are verified. At every stop, a state with a number must hold
+ * keystream that descends from the seed of that number and that was not handed
+ * out yet. After every call, the bytes returned and the whole state must be
+ * those that a model of the generator gives.
  */
 #include <kunit/test.h>
 #include <linux/build_bug.h>
@@ -34,23 +34,23 @@
 
 #define BATCH_SIZE	sizeof_field(struct vgetrandom_state, batch)
 
-/* Longest draw whose output is looked at: a bit more than three batches. */
+/* The longest draw whose output is checked: a bit more than three batches. */
 #define MAX_DRAW	(3 * BATCH_SIZE + 2 * CHACHA_BLOCK_SIZE)
 
-/* Bytes on both sides of the output that have to stay as they are. */
+/* Bytes on both sides of the output that must not change. */
 #define MARGIN		64
 
-/* What memory is filled with that nothing may write to. */
+/* Fills memory that nothing may write to. */
 #define UNTOUCHED	0xa5
 
-/* Length of the unused memory on both sides of the state. */
+/* Length of the unused memory on each side of the state. */
 #define STATE_MARGIN	PAGE_SIZE
 
 /**
- * struct keystream - what a state has to contain
+ * struct keystream - what a state must contain
  * @generation: Number of the seed, 0 if there is none.
- * @run:	The key, and the batch that was made together with it.
- * @avail:	How many bytes of the batch were not handed out.
+ * @run:	The key, and the batch that was made with it.
+ * @avail:	Number of bytes of the batch that have not been handed out.
  */
 struct keystream {
 	u64	generation;
@@ -58,30 +58,30 @@ struct keystream {
 	u32	avail;
 };
 
-/* The events that may come at a stop. */
+/* An event, and the stop at which it happens. */
 struct event {
 	unsigned int	stop;
 	void		(*happen)(void);
 };
 
 static struct {
-	/* What the code under test is given. */
+	/* Arguments of the code under test. */
 	struct vdso_rng_data	rng;
 	struct vgetrandom_state	*state;
 	u8			*buffer;
 
-	/* What the fake system call does. */
-	unsigned int		seeds;		/* handed out in all */
-	ssize_t			refusal;	/* 0, or what it returns instead */
+	/* Behaviour of the fake system call. */
+	unsigned int		seeds;		/* handed out so far */
+	ssize_t			refusal;	/* 0, or the result instead of a seed */
 
-	/* What the block function does. */
+	/* Behaviour of the fake block function. */
 	bool			discard;	/* the output is too long to keep */
 
-	/* The secrets that the state was given, as they were made. */
+	/* The secrets given to the state, as they were made. */
 	struct keystream	made;
-	/* What the next call has to find. */
+	/* What the next call must find. */
 	struct keystream	expected;
-	/* From here on, abandoned calls may have left bytes in the batch. */
+	/* Bytes from here on may be left over from abandoned calls. */
 	size_t			abandoned;
 
 	/* What happened in the current call. */
@@ -93,14 +93,14 @@ static struct {
 	u64			generation_at_check;
 	bool			kernel_asked_last;
 
-	/* What is going to happen. */
+	/* What will happen in it. */
 	struct event		events[2];
 	bool			fired[2];
 	bool			in_handler;
 	void			(*handler)(void);
 	struct completion	left;
 
-	bool			watched;	/* look at the state at every stop */
+	bool			watched;	/* inspect the state at every stop */
 	const char		*complaint;
 } fake;
 
@@ -162,7 +162,7 @@ static void stop(void)
 	}
 }
 
-/* The last loads of the two numbers in a call are its check. */
+/* The last loads of the two generations in a call are its check. */
 static void note_load(const void *from)
 {
 	if (from == &fake.state->generation) {
@@ -198,7 +198,7 @@ static void reference_blocks(u8 *dst, const u8 *key, u64 counter, size_t nblocks
 	}
 }
 
-/* The same few keys come back all the time, so remember what is made of them. */
+/* The same few keys recur all the time, so cache their output. */
 static const u8 *run_of(const u8 *key)
 {
 	static struct {
@@ -222,7 +222,7 @@ static void refill(struct keystream *stream)
 	stream->avail = BATCH_SIZE;
 }
 
-/* No two seeds are the same, and none looks like a wiped one. */
+/* No two seeds are equal, and none looks like wiped memory. */
 static void make_seed(u8 *seed, unsigned int number)
 {
 	size_t i;
@@ -256,7 +256,7 @@ static ssize_t fake_getrandom_syscall(void *buffer, size_t len, unsigned int fla
 	return len;
 }
 
-/* Only what is made of a secret key may get a number. */
+/* Only the output of a secret key may get a number. */
 static void note_refill(const u8 *key)
 {
 	if (!memcmp(key, fake.made.run, CHACHA_KEY_SIZE))
@@ -299,14 +299,14 @@ static void fake_blocks(u8 *dst, const u32 *src, u32 *counter, size_t nblocks)
 }
 
 /*
- * From here on, what the code under test accesses memory with. There is but one
- * thread, so nothing has to be ordered, and nothing read or written only once.
+ * From here on, the accessors of the code under test are redefined. There is
+ * only one thread, so they need not order anything.
  */
 #undef barrier
 #define barrier() stop()
 
 #undef smp_rmb
-/* A stop, too, although it accesses nothing. */
+/* Accesses nothing, but is a stop as well. */
 #define smp_rmb() stop()
 
 #undef READ_ONCE
@@ -325,7 +325,7 @@ do {									\
 } while (0)
 
 #undef smp_load_acquire
-/* Nobody else is there to acquire from. */
+/* There is no other thread to acquire from. */
 #define smp_load_acquire(p) READ_ONCE(*(p))
 
 #undef arch_cmpxchg_local
@@ -354,7 +354,7 @@ do {									\
 
 #include "getrandom.c"
 
-/* Hand out bytes as the code under test has to. */
+/* Hand out bytes as the code under test must. */
 static void model_draw(struct keystream *stream, u8 *dst, size_t len)
 {
 	size_t n;
@@ -379,11 +379,11 @@ static void model_reseed(struct keystream *stream)
 {
 	make_seed(stream->run, fake.seeds);
 	refill(stream);
-	/* What the code under test was told when it took this seed. */
+	/* The generation when the code under test took this seed. */
 	stream->generation = fake.made.generation;
 }
 
-/* What the next call has to find, as the last one was abandoned. */
+/* Note what the next call must find after an abandoned one. */
 static void expect_state(void)
 {
 	fake.expected.generation = 0;
@@ -416,7 +416,7 @@ static u8 *output(void)
 	return fake.buffer + MARGIN;
 }
 
-/* One call, with whatever happens in it. */
+/* Make one call, and let the events happen. */
 static ssize_t call_at(u8 *dst, size_t len, unsigned int flags)
 {
 	fake.stops = 0;
@@ -450,7 +450,7 @@ static bool surroundings_untouched(const u8 *dst, size_t len)
 	       untouched(state + sizeof(*fake.state), STATE_MARGIN - sizeof(*fake.state));
 }
 
-/* The state has what the model has, and zeros where bytes were handed out. */
+/* The state must match the model, with zeros where bytes were handed out. */
 static bool state_is_as_expected(void)
 {
 	return fake.state->avail == fake.expected.avail && state_holds(&fake.expected) &&
@@ -458,7 +458,7 @@ static bool state_is_as_expected(void)
 			   fake.abandoned - fake.state->avail);
 }
 
-/* What is wrong with the outcome of a call; NULL if nothing is. */
+/* Return what is wrong with the outcome of a call, or NULL if nothing is. */
 static const char *judge_at(u8 *dst, size_t len, ssize_t ret)
 {
 	static u8 want[MAX_DRAW];
@@ -511,7 +511,7 @@ static const char *draw_and_judge(size_t len)
 	return judge(len, call(len));
 }
 
-/* Calls in which nothing happens any more are served, and are as they have to be. */
+/* Further calls, without events, must be served and be right. */
 static const char *draw_on(void)
 {
 	static const size_t lens[] = { 8, 100, 600 };
@@ -528,7 +528,7 @@ static const char *draw_on(void)
 	return wrong;
 }
 
-/* Where a sequence of calls begins: nothing there, or so much left of a batch. */
+/* Start a sequence of calls with this many bytes left, or with a new state. */
 #define COLD		SIZE_MAX
 
 static void prepare(size_t avail)
@@ -560,7 +560,7 @@ do {											\
 	KUNIT_ASSERT_TRUE_MSG(test, !__wrong, fmt ": %s", ##__VA_ARGS__, __wrong);	\
 } while (0)
 
-/* Lengths at which the code does something else, and their neighbours. */
+/* Lengths at which the code takes another path, and their neighbours. */
 static const size_t boundary_lens[] = {
 	1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 300,
 	BATCH_SIZE - 65, BATCH_SIZE - 64, BATCH_SIZE - 33, BATCH_SIZE - 32, BATCH_SIZE - 31,
@@ -624,8 +624,8 @@ static void every_alignment_of_the_buffer(struct kunit *test)
 }
 
 /*
- * Without the model: three batches, drawn in equal parts from the end, are what
- * three refills make, all of it, once.
+ * Not using the model: draw three batches in equal parts, from the end. They
+ * must be all of the output of three refills, and nothing twice.
  */
 static void a_batch_is_used_up_before_the_next_one(struct kunit *test)
 {
@@ -662,7 +662,7 @@ static bool state_contains(const u8 *secret, size_t len)
 	return false;
 }
 
-/* Eight bytes of a secret are enough to know it again. */
+/* Eight bytes are enough to recognize a secret. */
 #define TRACE		sizeof(u64)
 
 static void output_is_erased_from_the_state(struct kunit *test)
@@ -751,7 +751,7 @@ static void a_state_in_progress_is_seeded_anew(struct kunit *test)
 	}
 }
 
-/* Nothing was taken from the state, nothing written, and the kernel not asked. */
+/* Expect that nothing was drawn or written, and that no seed was fetched. */
 static void expect_passed_on(struct kunit *test, ssize_t ret)
 {
 	KUNIT_EXPECT_EQ(test, ret, VGETRANDOM_SYSCALL);
@@ -805,7 +805,7 @@ static void not_ready_is_passed_on(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(avails); i++) {
 		for (j = 0; j < ARRAY_SIZE(some_lens); j++) {
-			/* Even a state that looks full must not match number 0. */
+			/* Even a full state must not match generation 0. */
 			prepare(avails[i]);
 			fake.state->generation = 0;
 			fake.rng.generation = 0;
@@ -847,7 +847,7 @@ static void wrong_state_lengths_are_passed_on(struct kunit *test)
 	}
 }
 
-/* Every address in the page around the state; none may be dereferenced if wrong. */
+/* Every wrong address in the page of the state; none may be dereferenced. */
 static void misplaced_states_are_passed_on(struct kunit *test)
 {
 	u8 *page = (u8 *)fake.state;
@@ -900,7 +900,7 @@ static void refused_seeds_are_passed_on(struct kunit *test)
 			fake.refusal = refusals[i];
 			ret = call(some_lens[j]);
 			fake.refusal = 0;
-			/* Asked once, and not in a loop. */
+			/* The seed was asked for once, and not in a loop. */
 			KUNIT_EXPECT_EQ(test, ret, VGETRANDOM_SYSCALL);
 			KUNIT_EXPECT_EQ(test, fake.syscalls, 1);
 			KUNIT_EXPECT_EQ(test, fake.blocks, 0);
@@ -924,7 +924,10 @@ static void wild_avail_stays_inside_the_batch(struct kunit *test)
 
 			prepare(BATCH_SIZE);
 			fake.state->avail = avails[i];
-			/* What it says is left cannot be trusted, so it has nothing left. */
+			/*
+			 * Such a value cannot be trusted, so the batch counts
+			 * as empty.
+			 */
 			fake.expected.avail = 0;
 			fake.watched = false;
 			ret = call(boundary_lens[j]);
@@ -937,7 +940,7 @@ static void wild_avail_stays_inside_the_batch(struct kunit *test)
 
 static void lengths_are_capped_as_in_the_kernel(struct kunit *test)
 {
-	/* Whole blocks, so that no byte is written behind the buffer without a cap either. */
+	/* Whole blocks: even uncapped, no byte is written behind the buffer. */
 	static const size_t lens[] = {
 		VGETRANDOM_MAX_LEN, VGETRANDOM_MAX_LEN + CHACHA_BLOCK_SIZE, (size_t)INT_MAX + 1,
 		SZ_4G - CHACHA_BLOCK_SIZE, SZ_4G, SZ_4G + CHACHA_BLOCK_SIZE,
@@ -967,7 +970,7 @@ static void the_query_gives_the_parameters(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, params.mmap_flags, MAP_DROPPABLE | MAP_ANONYMOUS);
 	KUNIT_EXPECT_NULL(test, memchr_inv(params.reserved, 0, sizeof(params.reserved)));
 
-	/* What C libraries round up to, and what they cannot use at all. */
+	/* C libraries round the size up to 64, and cannot use more than a page. */
 	KUNIT_EXPECT_EQ(test, params.size_of_opaque_state % 64, 0);
 	KUNIT_EXPECT_LE(test, params.size_of_opaque_state, PAGE_SIZE);
 }
@@ -983,10 +986,10 @@ static void the_query_is_refused_when_switched_off(struct kunit *test)
 }
 
 /**
- * struct draw_case - a call to let events into
+ * struct draw_case - a call for events to happen in
  * @name:  Name of the case.
- * @len:   How many bytes are drawn.
- * @avail: How many bytes are left, or COLD.
+ * @len:   Number of bytes drawn.
+ * @avail: Number of bytes left before the call, or COLD.
  */
 struct draw_case {
 	const char	*name;
@@ -1020,7 +1023,7 @@ static void describe_draw_case(const struct draw_case *draw, char *desc)
 
 KUNIT_ARRAY_PARAM(draw, draw_cases, describe_draw_case);
 
-/* Only calls of few stops, which leaves time for every pair of them. */
+/* Only calls with few stops, so that there is time for every pair of them. */
 static const void *short_draw_gen_params(const void *prev, char *desc)
 {
 	const struct draw_case *next = draw_gen_params(prev, desc);
@@ -1028,7 +1031,7 @@ static const void *short_draw_gen_params(const void *prev, char *desc)
 	return next && next->len <= 100 ? next : NULL;
 }
 
-/* Let @happen in before every access of a call, one call for each. */
+/* Make one call for each memory access, and let @happen come before it. */
 static void happen_at_every_stop(struct kunit *test, void (*happen)(void))
 {
 	const struct draw_case *draw = test->param_value;
@@ -1042,7 +1045,7 @@ static void happen_at_every_stop(struct kunit *test, void (*happen)(void))
 			break;
 		EXPECT_RIGHT(test, draw_on(), "after stop %u", at);
 	}
-	/* No call gets by without its check, so there were stops. */
+	/* Every call has a check at its end, so there were stops. */
 	KUNIT_EXPECT_GT(test, at, 4);
 }
 
@@ -1096,9 +1099,9 @@ static void two_events_at_every_two_stops(struct kunit *test)
 }
 
 /*
- * A signal at a stop: its handler draws from the same state, and the call that
- * was interrupted is never resumed. So that there is something to leave for
- * good, the call has a thread to itself.
+ * A signal at a stop: its handler draws from the same state, and the
+ * interrupted call never resumes. The call has a thread of its own, so that
+ * there is something to leave for good.
  */
 static void draw_in_handler(void)
 {
@@ -1184,7 +1187,7 @@ static void interrupted_at_every_stop(struct kunit *test)
 	}
 }
 
-/* All that an abandoned call skips is what it was asked for. */
+/* An abandoned call skips no more than it was asked for. */
 static void an_interrupted_call_skips_what_it_claimed(struct kunit *test)
 {
 	static const struct draw_case draw = { "", 40, 300 };

@@ -1,17 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Check what the signal path takes for granted about getrandom() in a vDSO image:
-# the drawing code lies in its range as a whole and nothing leads out of it, entry
-# point and landing pad lie outside, and the drawing code's stack fits into the
-# block that the entry point sets aside for it. The fast path has a range of its own,
-# in which no instruction may touch the stack, the caller's registers or the
-# arguments that the landing pad needs.
+# Check what signal delivery assumes about getrandom() in a vDSO image:
+#
+# - All drawing code lies in its range, and nothing leads out of it.
+# - The entry point and the landing pads lie outside.
+# - The drawing code's stack fits into the block that the entry point sets aside.
+# - The fast path has a range of its own. No instruction in it touches the stack,
+#   the caller's registers or the arguments that the landing pad needs.
 #
 # usage: NM= OBJDUMP= checkvgetrandom.sh IMAGE HEADER SU OBJECT...
 #
-# HEADER has the sizes of block and record; SU is y if the compiler was told to
-# write its use of the stack beside the objects. NM and OBJDUMP are the tools.
+# HEADER defines the sizes of block and record. SU is y if the compiler wrote its
+# stack usage to files beside the objects. NM and OBJDUMP are the tools to use.
 
 image=$1
 header=$2
@@ -24,7 +25,7 @@ fail()
 	exit 1
 }
 
-# The address of a symbol of the image.
+# Print the address of a symbol of the image.
 address()
 {
 	hex=$("$NM" "$image" | awk -v name="$1" '$NF == name { print $1; exit }')
@@ -50,7 +51,7 @@ fast_start=$(address vgetrandom_fast_start) || exit 1
 fast_end=$(address vgetrandom_fast_end) || exit 1
 [ "$fast_end" -le "$start" ] || fail "the fast path does not precede the drawing range"
 
-# Tools may put code of their own into the first bytes of an exported function.
+# Some tools overwrite the start of an exported function with code of their own.
 near=$("$NM" -D --defined-only "$image" | awk '$2 ~ /[TtWw]/ { print $1, $3 }' |
 	while read -r hex symbol; do
 		at=$((0x$hex))
@@ -65,13 +66,13 @@ for object; do
 		inside "$symbol" || fail "$symbol is outside of the drawing range"
 	done
 
-	# What the linker script does not put there for its name.
+	# The linker script would not put code in these sections into the range.
 	sections=$("$OBJDUMP" -h "$object" | awk '
 		$1 ~ /^[0-9]+$/ { name = $2 }
 		/CODE|TEXT/ && name !~ /^\.text/ && name != ".altinstr_replacement" { print name }')
 	[ -z "$sections" ] || fail "$object has code in $sections"
 
-	# What it lacks must be in another one, or be the data page.
+	# Undefined symbols must be in another object, or be the data page.
 	for symbol in $("$NM" -u "$object" | awk '{ print $NF }'); do
 		[ "$symbol" = vdso_rng_data ] && continue
 		"$NM" --defined-only "$@" | grep -q " [Tt] $symbol\$" ||
@@ -79,8 +80,9 @@ for object; do
 	done
 done
 
-# The fast path, instruction by instruction: no write to a register that the pad or the
-# caller needs, no use of the stack, and no way out but to return or to start over.
+# The fast path, instruction by instruction: it must not write to a register that the
+# pad or the caller needs, nor use the stack. It may only return, or jump to the start
+# of the slow path.
 wrong=$("$OBJDUMP" -d --no-show-raw-insn --start-address="$fast_start" \
 		--stop-address="$fast_end" "$image" | awk '
 	BEGIN {
@@ -107,7 +109,7 @@ wrong=$("$OBJDUMP" -d --no-show-raw-insn --start-address="$fast_start" \
 	}
 	/^(cmp|test)/ { next }
 	{
-		# The last operand is what it writes.
+		# The last operand is the one written.
 		sub(/ *[#<].*/, "")
 		if (/\)$/)
 			next
@@ -120,9 +122,9 @@ wrong=$("$OBJDUMP" -d --no-show-raw-insn --start-address="$fast_start" \
 
 [ "$su" = y ] || exit 0
 
-# The worst case: each function of a file calls the next one, the entry point calls
-# the first one, and the last one calls a block function, which uses no stack. Not
-# all compilers count return addresses, so add them.
+# In the worst case, the entry point calls the first function of a file, each function
+# calls the next one, and the last one calls a block function, which uses no stack.
+# Not all compilers count return addresses, so add them.
 value()
 {
 	awk -v name="$1" '$2 == name { print $3 }' "$header"

@@ -9,12 +9,12 @@
  * void __arch_chacha20_blocks_avx512(u8 *dst, u32 *key,
  *				      u32 *counter, size_t nblocks);
  *
- * They take the place of __arch_chacha20_blocks_nostack() where the processor can
- * run them. The layout of a block is described there, and so is what is required
- * for the sake of secrecy.
+ * They replace __arch_chacha20_blocks_nostack() where the processor can run them.
+ * vgetrandom-chacha.S describes the layout of a block and the rules that keep
+ * secrets secret.
  *
- * Word i of each block of a batch is register i, one lane for each block, so a
- * quarter round takes whole registers, and a diagonal is as good as a column.
+ * Register i holds word i of each block of a batch, one lane for each block. So a
+ * quarter round takes whole registers, and a diagonal costs no more than a column.
  *
  *	0 to 3		words a0 to a3: the constant
  *	4 to 7		words b0 to b3: key[0..3]
@@ -25,37 +25,38 @@
  *	%rsi		the key
  *	%rcx		blocks still to be made
  *	%rdx		counter of the batch's first block
- *	%rax		double rounds left; then scratch, blocks of the batch
+ *	%rax		double rounds left, then scratch and blocks of the batch
  *
- * Macros take the registers by number, after v, their width: ymm for batches of
- * eight blocks, zmm for sixteen. What is left of sixteen is made by eight, and fewer
- * than eight are eight of which the first ones are stored.
+ * Macros take registers by number. Before the numbers comes v, their width: ymm
+ * for batches of eight blocks, zmm for sixteen. Fewer than sixteen blocks are made
+ * in batches of eight. A batch of fewer than eight is computed as eight, of which
+ * only the first ones are stored.
  *
- * All sixteen registers have their word. That will do with AVX-512, which rotates
- * in place. AVX2 needs a scratch register to rotate. Therefore it leaves word c3
- * where the key was, in memory that is as secret as a state of the cipher has to
- * be, keeps the key in general registers, and puts it back before it writes to dst.
+ * The words take up all sixteen registers. That suffices for AVX-512, which rotates
+ * in place. AVX2 needs a scratch register to rotate. Therefore it keeps word c3 in
+ * the key's memory, which is as secret as a state of the cipher has to be. It
+ * keeps the key in general registers, and writes it back before it writes to dst.
  *
  *	%ymm11		scratch
  *	%r8 to %r11	the key
  *
- * When the rounds are over and the input has been added to them, words are output.
- * Then every function makes room for a scratch register by storing a word, c3, where
- * the batch begins in dst.
+ * After the rounds, the input is added, and the words become output. Then every
+ * function stores c3 at the start of the batch in dst, which frees a scratch
+ * register.
  *
- * No batch goes beyond a carry out of the counter's low word: all lanes have the
- * same high word. What is behind the carry makes a batch of its own.
+ * All lanes have the same high word of the counter. So a batch ends at a carry out
+ * of the low word, and the blocks after the carry make a batch of their own.
  *
- * Registers 16 to 31 and the mask registers remain as they are. vzeroall clears all
- * others, and then there are neither upper halves for legacy SSE instructions to
- * preserve, nor any for the kernel to save and restore when it switches tasks.
+ * Registers 16 to 31 and the mask registers are not used. vzeroall clears all
+ * others. After that there are no upper halves for legacy SSE instructions to
+ * preserve, or for the kernel to save and restore at context switches.
  */
 
 #include <linux/linkage.h>
 
 #define BLOCK_SIZE	64
 
-/* Where c3 of all blocks is put by, being output but not in its place yet */
+/* Where c3 of all blocks waits, already output but not in its place yet */
 #define SLOT		(%rdi)
 
 	.section .rodata, "a", @progbits
@@ -78,7 +79,7 @@
 /*
  * x += y, z = (z ^ x) <<< bits
  *
- * This is what the functions differ in.
+ * This is where the functions differ.
  */
 .macro	add_xor_rotate_avx2 v, x, y, z, bits
 	.if \x == 11
@@ -131,19 +132,19 @@
 	jnz		.Ldouble_round_\@
 .endm
 
-/* x = a general register in each lane */
+/* x = a general register, in each lane */
 .macro	broadcast v, gpr, x
 	vmovd		\gpr, %xmm\x
 	vpbroadcastd	%xmm\x, %\v\x
 .endm
 
-/* x += a general register in each lane */
+/* x += a general register, in each lane */
 .macro	add_word v, gpr, x
 	broadcast	\v, \gpr, 11
 	vpaddd		%\v\()11, %\v\x, %\v\x
 .endm
 
-/* Two words of a general register: x += the low one, y += the high one */
+/* x += the low word of a general register, y += the high one */
 .macro	add_words v, gpr, x, y
 	mov		\gpr, %rax
 	add_word	\v, %eax, \x
@@ -167,7 +168,7 @@
 	vpxor		%xmm15, %xmm15, %xmm15
 .endm
 
-/* With the input added, words are output, and c3 goes into the slot */
+/* Add the input, which turns the words into output, and store c3 in the slot */
 
 .macro	add_input_avx2
 	.irp	i, 0, 1, 2, 3
@@ -208,8 +209,8 @@
 .endm
 
 /*
- * Transpose words 0 to 3 of four blocks in each 128 bits of four registers. Blocks
- * 0, 1, 2 and 3 end up in registers x3, x1, scratch and x0, and x2 is free.
+ * Transpose words 0 to 3 of four blocks in each 128 bits of four registers.
+ * Blocks 0, 1, 2 and 3 end up in registers x3, x1, scratch and x0. x2 is free.
  */
 .macro	transpose v, x0, x1, x2, x3, scratch
 	vpunpckldq	%\v\x1, %\v\x0, %\v\scratch
@@ -223,11 +224,12 @@
 .endm
 
 /*
- * Store a quarter of each block of a batch, as transpose leaves them: those of four
- * blocks in the low 128 bits of four registers, the next four in the next 128 bits.
+ * Store a quarter of each block of a batch, as transpose leaves them: those of
+ * four blocks in the low 128 bits of four registers, those of the next four in
+ * the next 128 bits.
  *
- * Extracting to memory does not keep the shuffle port busy. To join the quarters
- * before, so that there are fewer stores, takes 3 % longer with ymm, 10 % with zmm.
+ * Extracting to memory does not keep the shuffle port busy. Joining the quarters
+ * first saves stores, but is slower.
  */
 
 .macro	store_quarter lane, i, x, offset
@@ -247,7 +249,7 @@
 	store_quarter	\lane, 3, \x3, \offset
 .endm
 
-/* Of the first %rax blocks out of eight */
+/* Store the quarters of the first %rax blocks out of eight */
 .macro	store_quarters_ymm offset, x0, x1, x2, x3
 	cmp		$8, %eax
 	jb		.Lfew_\@
@@ -271,7 +273,7 @@
 	store_quarter	\lane, \i, \x, \offset
 .endm
 
-/* Of sixteen blocks */
+/* Store the quarters of sixteen blocks */
 .macro	store_quarters_zmm offset, x0, x1, x2, x3
 	store_quarters	0, \offset, \x0, \x1, \x2, \x3
 	store_quarters	1, \offset, \x0, \x1, \x2, \x3
@@ -279,7 +281,7 @@
 	store_quarters	3, \offset, \x0, \x1, \x2, \x3
 .endm
 
-/* Turn words into blocks and store them, taking c3 out of the slot before that */
+/* Turn words into blocks and store them, after taking c3 out of the slot */
 .macro	store_output v
 	transpose	\v, 0, 1, 2, 3, 11
 	vmovups		SLOT, %\v\()2
@@ -292,7 +294,7 @@
 	store_quarters_\v 48, 15, 13, 11, 12
 .endm
 
-/* %rax = blocks of a batch of eight: all that are left, or up to the carry */
+/* %rax = blocks in a batch of eight: all that are left, or up to the carry */
 .macro	count_blocks
 	mov		%edx, %eax
 	not		%eax
@@ -305,7 +307,7 @@
 .Lcounted_\@:
 .endm
 
-/* On to the next batch, after one of %rax blocks; sets the zero flag at the end */
+/* Go on to the next batch, after one of %rax blocks; ZF is set at the end */
 .macro	next_batch
 	add		%rax, %rdx
 	sub		%rax, %rcx
@@ -314,7 +316,7 @@
 	test		%rcx, %rcx
 .endm
 
-/* %rdx = *counter, *counter += nblocks: before the first store, once and for all */
+/* %rdx = *counter, *counter += nblocks: only once, before the first store */
 .macro	take_counter
 	mov		(%rdx), %rax
 	add		%rcx, (%rdx)

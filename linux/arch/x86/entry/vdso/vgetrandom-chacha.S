@@ -2,7 +2,7 @@
 /*
  * ChaCha20 block function of the vDSO's getrandom(), SSE2
  *
- * void __arch_chacha20_blocks_nostack(u8 *dst, const u32 *key,
+ * void __arch_chacha20_blocks_nostack(u8 *dst, u32 *key,
  *				       u32 *counter, size_t nblocks);
  *
  * Write nblocks * 64 bytes of keystream to dst, at any alignment, and advance
@@ -14,10 +14,10 @@
  *	row d	counter[0]	counter[1]	0		0
  *
  * One row is one register.  A quarter round on the four rows is four quarter
- * rounds, one in each column; rotating the rows against each other puts the
+ * rounds, one in each column.  Rotating the rows against each other puts the
  * diagonals into the columns.  Up to three blocks run interleaved, so that one
- * computes while another waits for its own last result; a fourth would need
- * more than the sixteen registers there are.
+ * computes while another waits for its last result.  A fourth would need more
+ * than the sixteen registers there are.
  *
  *	%xmm0			scratch
  *	%xmm1  - %xmm4		rows a, b, c, d of block 0
@@ -34,17 +34,17 @@
  *
  * Secrets stay in the vector registers.  The rounds can be run backwards, so
  * any state between input and output is worth as much as the key, and a copy of
- * it on the stack would outlive the call: there is no push, no call and no
- * spill.  No branch and no address depends on more than nblocks and the
- * pointers.  All sixteen vector registers are zero on return; general
- * registers only ever held pointers, counts and public constants.
+ * it on the stack would outlive the call.  Hence there is no push, no call and
+ * no spill.  Branches and addresses depend only on nblocks and the pointers.
+ * All sixteen vector registers are zero on return.  General registers never
+ * hold anything but pointers, counts and public constants.
  *
- * The caller erases its key by having the next one written over it: dst may
+ * The caller erases its key by having the next one written over it, so dst may
  * overlap key in any way.  Hence the key is read once, as a whole, before the
  * first store, and the final additions take it from the registers.
  *
- * *counter moves on before the first store as well, so that a call that is
- * abandoned half-way has still used up all its counter values.
+ * *counter is updated before the first store as well, so that even an abandoned
+ * call has used up all of its counter values.
  */
 
 #include <linux/linkage.h>
@@ -70,15 +70,15 @@
 .endm
 
 /*
- * A round: turn row a by one word, d by two and c by one the other way, which
- * exchanges columns and diagonals, and do the four quarter rounds.
+ * A round: rotate row a by one word, d by two, and c by one the other way, which
+ * exchanges columns and diagonals.  Then do the four quarter rounds.
  *
- * Only the rows' places relative to each other matter.  Row b is the last one
- * that a round finishes and the first one that the next round needs, so it
- * stays where it is, and the other three pass it while it is computed.
+ * Only the positions of the rows relative to each other matter.  Row b is the
+ * last one that a round finishes and the first one that the next round needs.
+ * So it stays in place, and the other three rotate while it is computed.
  *
- * Each row turns just before it is needed.  Turning all three at the end of the
- * round instead gives the same result, but took 4 % longer where measured.
+ * Each row rotates just before it is needed.  Rotating all three at the end of
+ * the round gives the same result, but was slower where measured.
  */
 .macro	turn_and_round a, b, c, d, turn_a, turn_c
 	pshufd		$\turn_a, \a, \a
@@ -102,10 +102,10 @@
 .endm
 
 /*
- * The steps below each do one block.  They all take the block's number and its
- * rows, for run_step to pass.  As a round begins by turning the rows, the input
- * is loaded with the diagonals in the columns, as a diagonal round leaves it,
- * and the output is turned back as it is stored.
+ * Each of the steps below does one block.  run_step passes them the block's
+ * number and its rows.  A round starts by rotating the rows, so the input is
+ * loaded as a diagonal round leaves it, with the diagonals in the columns.  The
+ * output is rotated back as it is stored.
  */
 
 .macro	load_input i, a, b, c, d
@@ -176,9 +176,9 @@ SYM_START(__arch_chacha20_blocks_nostack, SYM_L_GLOBAL, SYM_A_ALIGN)
 	.cfi_startproc
 	ENDBR
 	/*
-	 * Wider registers where there are any. Processors that lower their clock for
-	 * 512 bits have no VBMI2, which came with the first ones that do not: Ice Lake
-	 * and Zen 4.
+	 * Use wider registers if there are any. Processors that lower their
+	 * clock for 512-bit instructions lack VBMI2. The first ones that do
+	 * not, Ice Lake and Zen 4, introduced it.
 	 */
 #ifdef CONFIG_AS_AVX512
 	ALTERNATIVE "", "jmp __arch_chacha20_blocks_avx512", X86_FEATURE_AVX512_VBMI2
@@ -186,14 +186,14 @@ SYM_START(__arch_chacha20_blocks_nostack, SYM_L_GLOBAL, SYM_A_ALIGN)
 #endif
 	ALTERNATIVE "", "jmp __arch_chacha20_blocks_avx2", X86_FEATURE_AVX2
 
-	/* The constant as immediates: no second cache line, no relocation */
+	/* Immediates spare the constant a cache line and a relocation */
 	movabs		$0x3320646e61707865, %rax	/* "expand 3" */
 	movq		%rax, %xmm15
 	movabs		$0x6b20657479622d32, %rax	/* "2-byte k" */
 	movq		%rax, %xmm0
 	punpcklqdq	%xmm0, %xmm15
 
-	/* The whole key, once: dst may overlap it */
+	/* The whole key at once: dst may overlap it */
 	movups		(%rsi), %xmm13
 	movups		16(%rsi), %xmm14
 

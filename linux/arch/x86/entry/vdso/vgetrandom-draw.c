@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The drawing code of getrandom(): all of this file, and the block function, lie
- * between vgetrandom_start and vgetrandom_end. A call that a signal interrupts
- * there never resumes. So nothing there may call anything outside, and only the
- * entry point may call what is in there.
+ * The drawing code of getrandom(): this file and the block functions. They lie
+ * between vgetrandom_start and vgetrandom_end, and a call that a signal
+ * interrupts there never resumes. So nothing in there may call anything
+ * outside, and only the entry point may call into it.
  */
 #include "../../../../lib/vdso/getrandom.c"
 
-/* What the fast path assumes. */
+/* The fast path relies on these. */
 static_assert(offsetof(struct vgetrandom_state, generation) == VGETRANDOM_STATE_GENERATION);
 static_assert(offsetof(struct vgetrandom_state, avail) == VGETRANDOM_STATE_AVAIL);
 static_assert(offsetof(struct vgetrandom_state, batch) == VGETRANDOM_STATE_BATCH);

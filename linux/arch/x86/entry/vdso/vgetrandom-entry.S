@@ -5,25 +5,24 @@
  * ssize_t vgetrandom(void *buffer, size_t len, unsigned int flags,
  *		      void *opaque_state, size_t opaque_len);
  *
- * A call that a signal interrupts while it draws must not resume, because the
- * handler may have drawn from the same state, or left for good and let somebody
- * else do so. So when the kernel delivers a signal to an instruction between
- * vgetrandom_start and vgetrandom_end, it makes the handler return to the landing
- * pad. The pad drops what the registers hold and has the system call serve the
- * whole request.
+ * A call that a signal interrupts while it draws must not resume. The handler may
+ * have drawn from the same state, or left for good and let others do so. So when
+ * the kernel delivers a signal at an instruction between vgetrandom_start and
+ * vgetrandom_end, it makes the handler return to the landing pad. The pad drops
+ * what the registers hold, and the system call serves the whole request.
  *
  * The pad cannot know where the compiler keeps what at that instruction. Therefore
- * the entry point makes a record of the call on the stack, which the kernel finds
- * from any stack pointer of the drawing code: <asm/vdso/getrandom.h> has the layout.
- * The kernel leaves its address in %rbp.
+ * the entry point writes a record of the call to the stack. The kernel finds it
+ * from any stack pointer of the drawing code, and points %rbp at the frame in it.
+ * <asm/vdso/getrandom.h> has the layout.
  *
- * The fast path has a range and a landing pad of its own, see vgetrandom-fast.S. It
- * needs no record.
+ * The fast path has its own range and its own landing pad, see vgetrandom-fast.S.
+ * It needs no record.
  *
- * Neither entry point nor pads lie in a drawing range. Outside of it a call is not
- * under way: it has not touched the state yet, or has finished with it, or is a
- * system call, which takes care of signals itself. All belong to one symbol, so that
- * profilers have a name for every address that a signal handler can see.
+ * The entry point and the pads lie outside the drawing ranges. There, a call has
+ * not touched the state yet, or has finished with it, or is in a system call,
+ * which takes care of signals itself. All of this is one symbol, so that profilers
+ * have a name for every address that a signal handler can see.
  */
 #include <linux/linkage.h>
 #include <asm/alternative.h>
@@ -33,10 +32,10 @@
 #include <asm/vdso/getrandom.h>
 #include <vdso/getrandom.h>
 
-/* The most that the system call hands out in one go. */
+/* The system call returns at most this many bytes. */
 #define MAX_LEN		(0x7fffffff & ~(PAGE_SIZE - 1))
 
-/* From the canonical frame address of a frame that is the record's. */
+/* Offset of a field of the record from the canonical frame address of its frame. */
 #define RECORD_CFA(field)	((field) - (VGETRANDOM_RECORD_FRAME + 16))
 
 	.section .text, "ax"
@@ -48,14 +47,14 @@ SYM_START(__vdso_getrandom, SYM_L_GLOBAL, SYM_A_ALIGN)
 	cmp	$VGETRANDOM_STATE_SIZE, %r8
 	je	vgetrandom_fast
 
-	/* What the fast path is not for comes back here, with its arguments. */
+	/* Requests that the fast path does not serve come here, arguments intact. */
 SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 
-	/* Cookies do not draw. The state is ignored, whatever its length says. */
+	/* A request for cookies ignores the state, whatever its length says. */
 	test	$VGETRANDOM_FLAG_COOKIE, %edx
 	jnz	__vgetrandom_cookie
 
-	/* A query cannot be left to the system call, so it is no draw. */
+	/* The system call cannot answer a query, so a query must not be a draw. */
 	cmp	$VGETRANDOM_QUERY, %r8
 	je	__vgetrandom_query
 
@@ -65,7 +64,7 @@ SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 	mov	%rsp, %rbp
 	.cfi_def_cfa_register	%rbp
 
-	/* The top of a block, and the record there. */
+	/* The record, at the top of a block. */
 	and	$-VGETRANDOM_STACK_BLOCK, %rsp
 	sub	$VGETRANDOM_RECORD_SIZE, %rsp
 	mov	%rdi, VGETRANDOM_RECORD_BUFFER(%rsp)
@@ -82,7 +81,10 @@ SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 
 	call	__vgetrandom_draw
 
-	/* No word of the state outlives the call, be it spilled or dropped. */
+	/*
+	 * Words of the state may have been spilled or dropped. None outlives
+	 * the call.
+	 */
 .Ldrawn:
 	xor	%ecx, %ecx
 	.set	at, -VGETRANDOM_BLOCK_RECORD
@@ -105,12 +107,13 @@ SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 	.cfi_def_cfa		%rsp, 8
 	RET
 
-	/* What follows runs with the frame still there. */
+	/* The frame is still there in the code below. */
 	.cfi_def_cfa		%rbp, 16
 
 	/*
-	 * The system call returns early when there is a signal. Callers have never
-	 * seen that of the vDSO, so go on. An error counts if nothing was written.
+	 * A signal makes the system call return early. Callers have never seen
+	 * that from the vDSO, so go on. Return an error only if nothing was
+	 * written.
 	 */
 .Lsystem_call:
 	mov	$MAX_LEN, %ecx
@@ -137,8 +140,9 @@ SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 	jmp	.Lreturn
 
 	/*
-	 * The landing pad. At first its frame is the record's, as if the entry point
-	 * had called a function that pushed all this; then it is the entry point's.
+	 * The landing pad. Its frame is first that of the record, as if the
+	 * entry point had called a function that pushed the record. Then it is
+	 * the entry point's.
 	 */
 	.cfi_offset	%rbx, RECORD_CFA(VGETRANDOM_RECORD_RBX)
 	.cfi_offset	%r12, RECORD_CFA(VGETRANDOM_RECORD_R12)
@@ -146,12 +150,12 @@ SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 	.cfi_offset	%r14, RECORD_CFA(VGETRANDOM_RECORD_R14)
 	.cfi_offset	%r15, RECORD_CFA(VGETRANDOM_RECORD_R15)
 
-	/* Never executed: some handlers of SIGSYS want to see it before the address. */
+	/* Never executed: some handlers of SIGSYS look for it before the address. */
 	syscall
 SYM_INNER_LABEL(vgetrandom_landing_pad, SYM_L_GLOBAL)
 	cld
 
-	/* The registers are those of the interrupted call, secrets included. */
+	/* These are the registers of the interrupted call, secrets included. */
 	ALTERNATIVE "", "vzeroall", X86_FEATURE_AVX
 	.irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	pxor	%xmm\i, %xmm\i
@@ -173,10 +177,11 @@ SYM_INNER_LABEL(vgetrandom_landing_pad, SYM_L_GLOBAL)
 	jmp	.Ldrawn
 
 	/*
-	 * The landing pad of the fast path: drop what the scratch registers hold.
-	 * The arguments are still there, and no state has length 0, so what follows
-	 * leaves the request to the system call. That may be a long one: the fast
-	 * path looks at the length inside its range.
+	 * The landing pad of the fast path: drop what the scratch registers
+	 * hold. The arguments are still in place, and no state has length 0, so
+	 * the code at __vgetrandom_framed leaves the request to the system
+	 * call. It may be a long request, because the fast path checks the
+	 * length inside its range.
 	 */
 	.cfi_def_cfa	%rsp, 8
 	.cfi_restore	%rbp

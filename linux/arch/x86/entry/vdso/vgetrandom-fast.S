@@ -1,40 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The fast path of getrandom() in the vDSO: requests that the batch of the state
- * has enough bytes for. All others go to __vgetrandom_framed() with the arguments
- * as they came.
+ * The fast path of getrandom() in the vDSO, for requests that the batch of the
+ * state can meet. It passes all others on to __vgetrandom_framed(), arguments
+ * intact.
  *
- * It does what lib/vdso/getrandom.c does in that case, in the order that is
- * explained there. It is in assembly because a signal may interrupt it anywhere
- * between vgetrandom_fast_start and vgetrandom_fast_end. The landing pad has to
- * find the request then: it is still in the argument registers, and the stack and
- * the caller's registers are untouched. No compiler promises that. In return, no
- * record of the call is needed, which took longer than the rest.
+ * It takes the same steps as lib/vdso/getrandom.c, in the order explained there.
+ * It is in assembly, because a signal may interrupt it anywhere between
+ * vgetrandom_fast_start and vgetrandom_fast_end. The landing pad must then find
+ * the request in the argument registers, and the stack and the caller's registers
+ * as they were. No compiler promises that. In return, the fast path needs no
+ * record of the call, which would take longer than all the rest.
  *
  *	%rdi		buffer		\
  *	%rsi		length		 | never written
  *	%edx		flags		 |
  *	%rcx		state		/
- *	%r8		size of the state; then where in the batch the words are,
- *			then the generation
+ *	%r8		size of the state, then address of the bytes in the
+ *			batch, then generation
  *	%rax, %r9,
  *	%r10, %r11	scratch, and words of the batch
  *
- * Vector registers are left alone: a legacy SSE instruction would have to wait for
- * the upper halves, should the caller have them in use, and the pad and each way
- * out would have to clear them.
+ * It does not use vector registers. A legacy SSE instruction would have to wait if
+ * the caller had upper halves in use, and the pad and every exit would have to
+ * clear the registers.
  */
 #include <linux/linkage.h>
 #include <asm/page_types.h>
 #include <asm/vdso/getrandom.h>
 
-/* States begin on cache lines; this is the last one in a page where they may. */
+/* States start on cache lines. A state fits into its page up to LAST_LINE. */
 #define LINE_BITS	6
 #define LAST_LINE	((PAGE_SIZE - VGETRANDOM_STATE_SIZE) >> LINE_BITS)
 
 /*
- * The steps for words of this size, the first one and the last one, which may
- * overlap and together are what is drawn.
+ * The steps for words of this size: the first and the last one of the bytes to
+ * draw. They may overlap, and together they are all of the bytes.
  */
 .macro	load_words	mov, head, tail, size
 	\mov		(%r8), \head
@@ -51,7 +51,7 @@
 	mov		\tail, -\size(%rdi, %rsi)
 .endm
 
-/* 32 bytes at this offset, through or with %rax */
+/* Copy 32 bytes at this offset by way of %rax, or erase them with %rax at 0. */
 .macro	copy_32	at
 	.irp		i, 0, 8, 16, 24
 	mov		\i(%r8, \at), %rax
@@ -66,8 +66,9 @@
 .endm
 
 /*
- * The one check, after the last word has been loaded and erased: the state's
- * generation, and then the kernel's, which must not be that of a wiped state.
+ * The check at the end, after the last word has been loaded and erased. Load
+ * the state's generation, and then the kernel's. They must be equal, and not 0
+ * as in a wiped state.
  */
 .macro	check_generation
 	mov		VGETRANDOM_STATE_GENERATION(%rcx), %r8
@@ -77,7 +78,7 @@
 	jz		.Ldrop
 .endm
 
-/* Return the length, and no word but in the caller's buffer. */
+/* Return the length, and leave no word anywhere but in the caller's buffer. */
 .macro	return_length	words:vararg
 	.irp		word, \words
 	xor		\word, \word
@@ -88,7 +89,7 @@
 
 	.section .text, "ax"
 
-/* The entry point has compared the size of the state. */
+/* The entry point has checked the size of the state. */
 SYM_CODE_START(vgetrandom_fast)
 	.cfi_startproc
 SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
@@ -100,21 +101,21 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 	cmp		$VGETRANDOM_FLAGS_END, %edx
 	jae		__vgetrandom_framed
 
-	/* Offset in the page, in lines; what is less than a line makes it huge. */
+	/* Offset in the page, in lines. Rotating makes it huge if misaligned. */
 	mov		%ecx, %eax
 	and		$(PAGE_SIZE - 1), %eax
 	ror		$LINE_BITS, %eax
 	cmp		$LAST_LINE, %eax
 	ja		__vgetrandom_framed
 
-	/* The batch has enough, and no more than can be. */
+	/* The batch has enough bytes, and no more than fit. */
 	mov		VGETRANDOM_STATE_AVAIL(%rcx), %eax
 	cmp		$VGETRANDOM_BATCH_SIZE, %eax
 	ja		__vgetrandom_framed
 	sub		%esi, %eax
 	jb		__vgetrandom_framed
 
-	/* Claim them, before anything is read. */
+	/* Claim them before reading any. */
 	mov		%eax, VGETRANDOM_STATE_AVAIL(%rcx)
 	lea		VGETRANDOM_STATE_BATCH(%rcx, %rax), %r8
 
@@ -142,9 +143,10 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 
 .Lmore_than_32:
 	/*
-	 * Too much for the registers, so the caller gets it before it is checked, and
-	 * over again if need be. First all but the last 1 to 32 bytes, and then the
-	 * last 32; copying and erasing by turns would halve the rate of stores.
+	 * Too many bytes for the registers, so the caller gets them before the
+	 * check, and again if it fails. Copy all but the last 1 to 32 bytes,
+	 * then the last 32. Copying and erasing in turns would halve the rate
+	 * of stores.
 	 */
 	lea		-32(%rsi), %r10
 	xor		%r9d, %r9d
@@ -186,7 +188,7 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 	return_length	%r9d, %r10d, %r11d
 
 .Lless_than_4:
-	/* The byte in the middle, too: of 1 it is the first, of 2 the second */
+	/* Also the byte in the middle: the first of 1, the second of 2 or 3 */
 	mov		%esi, %r11d
 	shr		$1, %r11d
 	load_words	movzbl, %eax, %r9d, 1
@@ -198,7 +200,7 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 	mov		%r10b, (%rdi, %r11)
 	return_length	%r9d, %r10d
 
-	/* Zeros, or words that somebody else has, too. They are used up. */
+	/* The words are zeros, or others may have them, too. They stay claimed. */
 .Ldrop:
 	xor		%eax, %eax
 	xor		%r9d, %r9d

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The C code of getrandom() in the vDSO that does not draw. It resumes after a signal.
+ * The part of getrandom() in the vDSO that does not draw, and that resumes
+ * after a signal.
  */
 #include <linux/types.h>
 #include <vdso/getrandom.h>
 #include <asm/vdso/getrandom.h>
 
-/* What the entry point assumes. */
+/* The entry point tests this bit. */
 static_assert(GRND_TIMESTAMP == VGETRANDOM_FLAG_COOKIE);
 
 ssize_t __vgetrandom_query(void *buffer, size_t len, unsigned int flags,

@@ -417,7 +417,7 @@ static bool same_result(unsigned int flags, void *state)
 				       lens[i], flags, ret, expected);
 			return false;
 		}
-		/* Cookies repeat themselves, and they begin with zeros. */
+		/* Two requests return the same cookie. */
 		if (!(flags & GRND_TIMESTAMP) && ret > 0 && vgr_repeats(buffer, ret))
 			return false;
 	}

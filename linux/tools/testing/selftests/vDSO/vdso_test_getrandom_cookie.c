@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vdso_test_getrandom_cookie.c: what GRND_TIMESTAMP and fork_event promise
+ * vdso_test_getrandom_cookie.c: test what GRND_TIMESTAMP and fork_event promise
  *
  * Without an argument, run all cases. "off" is for a kernel that was booted with
- * random.vdso_getrandom=off. "bench [DRAWS]" times what there is to draw four bytes
- * with. "watch" prints the cookies and the count of clones now and at each event,
- * until it is killed.
+ * random.vdso_getrandom=off. "bench [DRAWS]" times several ways to draw four bytes.
+ * "watch" prints the cookies and the count of clones, now and at each event, until it
+ * is killed.
  *
- * The kernel may reseed at any time, so what holds unless it does is tried several
- * times.
+ * The kernel may reseed at any time. A check that a reseed could upset is repeated
+ * several times.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -23,16 +23,16 @@
 #include "vdso_step.h"
 #include "../kselftest_harness.h"
 
-/* To stop at every instruction takes its time where the kernel checks itself. */
+/* Stopping at every instruction takes long on a kernel with debugging options. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 300
 
 #define FORK_EVENT	"/proc/sys/kernel/random/fork_event"
 
-/* How often something has to go wrong: the kernel reseeds less often than that. */
+/* A check fails if it fails this often: the kernel does not reseed as often. */
 #define TRIES		4
 
-/* One cookie, of reseeds, and both. */
+/* The cookie for reseeds alone, and both cookies. */
 static const size_t cookie_lens[] = { 8, 16 };
 
 struct cookies {
@@ -40,7 +40,7 @@ struct cookies {
 	uint64_t cloned;
 };
 
-/* Ask the vDSO, and the kernel. */
+/* Ask the vDSO. */
 static ssize_t ask_vdso(void *cookies, size_t len, unsigned int flags)
 {
 	return vgr.call(cookies, len, flags, NULL, 0);
@@ -73,8 +73,9 @@ static bool may_reseed(void)
  */
 
 /*
- * Make one request of both, from "never". Does either give what is expected, and
- * does it write the cookies, if it succeeds, and nothing else?
+ * Make the same request of the vDSO and of the system call, with zeros for cookies.
+ * Does each return what is expected, and write the cookies if it succeeds, and
+ * nothing else?
  */
 static const char *try_request(size_t len, unsigned int flags, ssize_t expected)
 {
@@ -127,7 +128,7 @@ TEST(flags_but_nonblock_are_refused)
 	ssize_t expected;
 	size_t i;
 
-	/* Each bit and each pair, beside GRND_TIMESTAMP. */
+	/* Each bit and each pair, in addition to GRND_TIMESTAMP. */
 	for (a = 0; a < 32; a++) {
 		for (b = 0; b <= a; b++) {
 			flags = GRND_TIMESTAMP | 1U << a | 1U << b;
@@ -144,7 +145,7 @@ TEST(flags_but_nonblock_are_refused)
 	EXPECT_STREQ(fine, try_request(8, GRND_TIMESTAMP | GRND_NONBLOCK, 8));
 }
 
-/* Kernel messages that name this program or the system call. */
+/* Count the kernel's messages that name this program or the system call. */
 static int count_messages(int log)
 {
 	char line[1024];
@@ -174,7 +175,7 @@ TEST(misuse_is_not_logged)
 	close(log);
 }
 
-/* A call of the function, with cookies, that may fault. */
+/* Ask for cookies, with a buffer that may fault. */
 static ssize_t ask_or_fault(unsigned int asker, void *buffer, size_t len)
 {
 	if (sigsetjmp(fault.env, 1))
@@ -184,7 +185,7 @@ static ssize_t ask_or_fault(unsigned int asker, void *buffer, size_t len)
 	return askers[asker].ask(buffer, len, GRND_TIMESTAMP);
 }
 
-/* As with all of the vDSO, a fault may be one for the caller. */
+/* As with every vDSO function, the caller may fault instead of getting EFAULT. */
 static bool is_fault(ssize_t ret, uintptr_t buffer, size_t len)
 {
 	return ret == -EFAULT || (ret == FAULTED && (fault.address - buffer < len ||
@@ -310,7 +311,7 @@ TEST(vdso_and_system_call_have_the_same_cookies)
 			for (j = 0; j < ARRAY_SIZE(askers); j++)
 				ASSERT_EQ(len, askers[j].ask(&cookies[j], len,
 							     GRND_TIMESTAMP));
-			/* Each with what the other one gave. */
+			/* Each confirms the cookies that the other one gave. */
 			same = !memcmp(&cookies[0], &cookies[1], len) &&
 			       !ask_vdso(&cookies[1], len, GRND_TIMESTAMP) &&
 			       !vgr_syscall(&cookies[0], len, GRND_TIMESTAMP);
@@ -336,7 +337,7 @@ TEST(one_wrong_bit_is_noticed_and_put_right)
 				memcpy(cookies, right, len);
 				cookies[bit / 8] ^= 1 << bit % 8;
 				ASSERT_EQ(len, askers[i].ask(cookies, len, GRND_TIMESTAMP));
-				/* The kernel may have reseeded meanwhile. */
+				/* Unless the kernel has reseeded meanwhile. */
 				EXPECT_TRUE(!memcmp(cookies, right, len) ||
 					    askers[i].ask(right, len, GRND_TIMESTAMP));
 			}
@@ -385,7 +386,7 @@ TEST(reseed_changes_the_first_cookie_and_not_the_second)
 	}
 }
 
-/* All of it that a state could be is ignored. */
+/* Whatever is passed as a state is ignored. */
 TEST(opaque_state_and_its_length_are_ignored)
 {
 	const size_t size = vgr.params.size_of_opaque_state;
@@ -416,7 +417,7 @@ TEST(opaque_state_and_its_length_are_ignored)
  * Served without a system call
  */
 
-/* Ask with old and with present cookies, of both lengths, with any state. */
+/* Ask with old and with current cookies, of both lengths, with any state. */
 static int ask_many(void *unused)
 {
 	const size_t lens[] = { 0, vgr.params.size_of_opaque_state, VGR_QUERY };
@@ -439,7 +440,7 @@ static int ask_in_time_namespace(void *unused)
 	return is_time_unshared() ? ask_many(NULL) : 2;
 }
 
-/* A few times of everything there is. */
+/* Enough requests to cover each combination several times. */
 static bool prepare_to_ask(struct watch *watch)
 {
 	work.draws = 1200;
@@ -493,7 +494,7 @@ TEST(served_where_seccomp_kills_for_getrandom)
 	EXPECT_EQ(0, status);
 }
 
-/* The filter is not blind. */
+/* The filter of the case above does see requests. */
 TEST(refused_requests_reach_the_seccomp_filter)
 {
 	uint64_t cookie = 0;
@@ -534,7 +535,7 @@ static int try_ia32(void *cookies)
 	return ask_ia32(cookies, 0, 0) ? KSFT_SKIP : 0;
 }
 
-/* The instruction faults where there is no IA32_EMULATION. */
+/* Try in a child: int $0x80 faults without IA32_EMULATION. */
 static bool has_ia32(void *cookies)
 {
 	pid_t pid = fork();
@@ -580,18 +581,18 @@ TEST(programs_of_32_bits_get_the_same_cookies)
 enum { ASK = 1 << 0, SAME = 1 << 1, FORK = 1 << 2, RESEED = 1 << 3, WIPE = 1 << 4 };
 
 /**
- * struct scene - a call that is interrupted, in memory that tracer and actor share
- * @quit:	there are no more calls
- * @never:	it begins with a cookie of "never"
- * @handler:	what the handler does: ASK, maybe for the SAME cookies, or FORK
- * @calling:	the call has not returned
- * @cookies:	what is asked for
- * @own:	what the handler asks for
+ * struct scene - a call to be interrupted, in memory that tracer and actor share
+ * @quit:	make no more calls
+ * @never:	start with zeros, which stand for "never"
+ * @handler:	what the handler does: ASK, possibly with the SAME buffer, or FORK
+ * @calling:	the call has not returned yet
+ * @cookies:	buffer of the call
+ * @own:	buffer of the handler
  * @outer:	result of the call
- * @nested:	result of the handler's
+ * @nested:	result of the call in the handler
  * @later:	result of the next call
- * @child:	exit status of the child
- * @output:	drawn from a pool
+ * @child:	exit status of the handler's child
+ * @output:	bytes drawn from the pool
  */
 static struct scene {
 	bool quit;
@@ -624,7 +625,7 @@ static bool is_answer(ssize_t ret)
 	return !ret || ret == sizeof(struct cookies);
 }
 
-/* A child of the handler ends here, where the call has returned to it as well. */
+/* The handler's child exits here, once the interrupted call has returned to it. */
 static void part_with_child(pid_t self, const struct cookies *cookies, ssize_t ret)
 {
 	if (getpid() != self)
@@ -649,7 +650,7 @@ static int ask_interrupted(void *unused)
 		step_trap();
 		if (scene->quit)
 			return 0;
-		/* As a C library does, by the way of the draws at first. */
+		/* As from a C library: the fast path of draws comes first. */
 		ret = vgr.call(cookies, sizeof(*cookies), GRND_TIMESTAMP, NULL,
 			       vgr.params.size_of_opaque_state);
 		part_with_child(self, cookies, ret);
@@ -660,7 +661,7 @@ static int ask_interrupted(void *unused)
 	}
 }
 
-/* What is wrong with the call that was interrupted? */
+/* Find what went wrong in the interrupted call. */
 static const char *judge(unsigned int event)
 {
 	struct cookies present = { 0 };
@@ -684,8 +685,8 @@ static const char *judge(unsigned int event)
 }
 
 /*
- * From the trap before the call to its instruction @n. So few need no breakpoint,
- * each of which has the kernel patch its own code for perf's sake.
+ * Go from the trap before the call to its instruction @n. The steps are too few to
+ * be worth a breakpoint, each of which makes the kernel patch its own code for perf.
  */
 static bool step_into(struct step_actor *actor, const struct step_trace *trace, unsigned int n)
 {
@@ -701,7 +702,7 @@ static bool step_into(struct step_actor *actor, const struct step_trace *trace, 
 	return step_ip(actor) == trace->insn[n].at;
 }
 
-/* From the trap before the call to its instruction @n, and on with the event. */
+/* Go from the trap before the call to its instruction @n, and cause the event there. */
 static bool interrupt(struct step_actor *actor, const struct step_trace *trace,
 		      unsigned int n, unsigned int event)
 {
@@ -727,7 +728,7 @@ static const char *try_interrupted_at(struct step_actor *actor, const struct ste
 	return wrong;
 }
 
-/* The event at each instruction of a call. */
+/* Cause the event at each instruction of a call. */
 static const char *try_interrupted(unsigned int event, bool never)
 {
 	static struct step_trace trace;
@@ -869,7 +870,7 @@ TEST(pool_is_not_shared_with_a_forked_child)
 	EXPECT_EQ(0, vgr_repeats(output + 64, 32));
 }
 
-/* Draw from a pool that is refilled every other time, between two traps each. */
+/* Draw between two traps, from a pool that has to be refilled if @never is set. */
 static int draw_interrupted(void *unused)
 {
 	unsigned char output[sizeof(scene->output)];
@@ -880,7 +881,7 @@ static int draw_interrupted(void *unused)
 	if (!scene->pool)
 		return 1;
 	for (i = 0; !scene->quit; i++) {
-		/* A new cookie and key each time, and then a used-up pool or not. */
+		/* Refill the pool each time, and use it up if asked to. */
 		vgr_wipe(scene->pool);
 		if (!pool_draw(scene->pool, output, 1, pool_ask_vdso))
 			return 2;
@@ -898,7 +899,7 @@ static int draw_interrupted(void *unused)
 	return 0;
 }
 
-/* Write zeros over the pool of a stopped process, as if its page had been taken. */
+/* Write zeros over the pool of a stopped process, as if its page had been dropped. */
 static bool wipe_pool(pid_t pid)
 {
 	static const struct pool zeros;
@@ -908,7 +909,7 @@ static bool wipe_pool(pid_t pid)
 	return process_vm_writev(pid, &here, 1, &there, 1, 0) == sizeof(zeros);
 }
 
-/* Wipe the pool, or reseed, before instruction @n. False, at last: there is none. */
+/* Wipe the pool, or reseed, before instruction @n. False if the draw has fewer. */
 static bool interrupt_draw(struct step_actor *actor, unsigned int n, unsigned int event,
 			   const char **wrong)
 {
@@ -982,7 +983,7 @@ static int open_fork_event(void)
 	return open(FORK_EVENT, O_RDONLY | O_CLOEXEC);
 }
 
-/* Put a file into a new epoll instance. */
+/* Add a file to a new epoll instance. */
 static int watch_by_epoll(int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLPRI };
@@ -1005,7 +1006,7 @@ static bool has_event(int fd)
 	return poll(&poller, 1, 0);
 }
 
-/* An event loop that waits for it to be readable sleeps. One reads, one never does. */
+/* Event loops that wait for POLLIN have to sleep, whether they read the file or not. */
 TEST(fork_event_has_no_event_without_a_clone)
 {
 	int reader = open_fork_event(), idle = open_fork_event(), inner, outer;
@@ -1073,7 +1074,7 @@ static void print_watched(const char *when, int reader, unsigned int polled)
 	char number[32] = "";
 	ssize_t ret = ask_vdso(&cookies, sizeof(cookies), GRND_TIMESTAMP);
 
-	/* This takes the event. */
+	/* This consumes the event. */
 	if (pread(reader, number, sizeof(number) - 1, 0) < 0)
 		perror(FORK_EVENT);
 	number[strcspn(number, "\n")] = 0;
@@ -1106,7 +1107,7 @@ static bool bench_syscall(void *out, size_t len)
 	return vgr_syscall(out, len, 0) == (ssize_t)len;
 }
 
-/* The cookie tells whether something has happened; the bytes come from the kernel. */
+/* Check the cookie, but get the bytes from the kernel each time. */
 static bool bench_syscall_and_cookie(void *out, size_t len)
 {
 	static uint64_t cookie;

@@ -2,8 +2,8 @@
 /*
  * vgetrandom_pool.h: a pool of random bytes that notices reseeds, clones and wipes
  *
- * It is the example of Documentation/userspace-api/rng-events.rst, and stands on
- * its own. One thread uses a pool, and no signal handler does.
+ * This is the example in Documentation/userspace-api/rng-events.rst, and needs no
+ * other header of the selftests. A pool is for one thread, and not for signal handlers.
  */
 #ifndef VGETRANDOM_POOL_H
 #define VGETRANDOM_POOL_H
@@ -21,12 +21,12 @@
 
 #define POOL_SIZE	4096
 
-/* Zero if the kernel's generator is still that of the cookie, which it updates. */
+/* Updates the cookie. Returns 0 if it was current, so nothing has happened. */
 typedef ssize_t (*pool_ask_t)(uint64_t *cookie);
 
 /*
  * The kernel may wipe the page at any time, and a child of fork() finds it wiped.
- * The cookie, being in the same page, is then "never".
+ * The cookie is in the same page, so it is then zero, which stands for "never".
  */
 struct pool {
 	uint64_t cookie;
@@ -43,9 +43,9 @@ static inline struct pool *pool_open(void)
 }
 
 /*
- * The cookie is older than the bytes, so if it is still the present one, they are
- * good. It is stored first: a wipe at any later point leaves it at zero, where
- * storing it last would declare a wiped page to be good.
+ * The cookie is older than the bytes, so as long as it is current, they are good. It
+ * has to be stored first: a wipe at any later point then leaves zero. Stored last, it
+ * would make a wiped page look good.
  */
 static inline bool pool_refill(struct pool *pool, uint64_t cookie)
 {
@@ -60,7 +60,7 @@ static inline bool pool_refill(struct pool *pool, uint64_t cookie)
 	return true;
 }
 
-/* Take bytes off the end of the pool, if it has as many. */
+/* Take bytes off the end of the pool, if there are enough. */
 static inline bool pool_take(struct pool *pool, void *out, size_t len)
 {
 	size_t left = pool->left;
@@ -74,12 +74,12 @@ static inline bool pool_take(struct pool *pool, void *out, size_t len)
 	return true;
 }
 
-/* Was the page not wiped, and is the kernel's generator what it was? */
+/* Has the page not been wiped, and the kernel's generator not been reseeded? */
 static inline bool pool_is_current(const struct pool *pool, pool_ask_t ask)
 {
 	uint64_t cookie;
 
-	/* A wipe shows to no compiler: look only after the bytes have been read. */
+	/* The compiler knows of no wipe: have it load the cookie after the bytes. */
 	atomic_signal_fence(memory_order_seq_cst);
 	cookie = pool->cookie;
 	return cookie && !ask(&cookie);
@@ -89,13 +89,13 @@ static inline bool pool_is_current(const struct pool *pool, pool_ask_t ask)
  * pool_draw() - draw from a pool
  * @pool:	from pool_open()
  * @out:	where to write
- * @len:	how many bytes, at most as many as a pool has
- * @ask:	getrandom() of a cookie, by the vDSO or by system call
+ * @len:	how many bytes, at most as many as fit in a pool
+ * @ask:	asks for the cookie, in the vDSO or by system call
  *
- * The bytes are good, and nobody else's, as of the second check. What happens after
- * that is the caller's.
+ * The bytes are good, and nobody else has them, as of the second check. What happens
+ * after that is up to the caller.
  *
- * Return: false if none are to be had.
+ * Return: false if there are no bytes.
  */
 static inline bool pool_draw(struct pool *pool, void *out, size_t len, pool_ask_t ask)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What MAP_DROPPABLE promises, one case a line; Documentation/mm/droppable.rst
- * has the promises. Cases that need root, a kernel option or several processors
- * are skipped without, and say so.
+ * Test what Documentation/mm/droppable.rst promises, one case a line. Cases that
+ * need root, a kernel option or several processors are skipped without them,
+ * and say so.
  *
- * Memory pressure is made by MADV_PAGEOUT and by a memory cgroup of our own, so
- * that nothing outside suffers.
+ * Memory pressure comes from MADV_PAGEOUT and from a memory cgroup of our own,
+ * so nothing outside suffers.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -30,8 +30,8 @@
 struct mmap_case {
 	const char *name;
 	int flags;
-	int errors[3];		/* any of them; none: it works */
-	const char *file;	/* what it is given a descriptor of */
+	int errors[3];		/* any of these; none: success */
+	const char *file;	/* pass a descriptor of this file */
 };
 
 static const struct mmap_case mmap_cases[] = {
@@ -89,7 +89,7 @@ static enum result test_mmap(const void *arg)
 	return fail("errno %d", errno);
 }
 
-/* MAP_TYPE has room for more values; nobody has claimed them. */
+/* The other values of MAP_TYPE are refused. */
 static enum result test_mmap_types(const void *arg)
 {
 	int type;
@@ -129,7 +129,7 @@ static enum result test_mmap_ia32(const void *arg)
 
 	check(pid >= 0);
 	if (!pid) {
-		/* mmap2() of a 32-bit task, whose pages are at low addresses */
+		/* mmap2() of a 32-bit task, which returns a low address */
 		asm volatile ("int $0x80" : "=a" (ret)
 			      : "a" (192), "b" (0), "c" (page_size), "d" (RW),
 				"S" (ANON), "D" (-1)
@@ -149,9 +149,9 @@ static enum result test_mmap_ia32(const void *arg)
 
 #ifdef __x86_64__
 /*
- * A whole 32-bit program, position independent and without a library: maps a
- * page, refuses to be locked, writes to the page and has it paged out until it
- * reads zero. Its exit status is the number of the step that went wrong.
+ * A complete 32-bit program, position-independent and without a library. It
+ * checks that MAP_LOCKED is refused, maps a page, writes to it, and pages it out
+ * until it reads zero. The exit status is the number of the step that failed.
  */
 asm (".pushsection .rodata\n"
 	"ia32_start:\n"
@@ -167,7 +167,7 @@ asm (".pushsection .rodata\n"
 	"	mov $1, %ebx\n"
 	"	cmp $-22, %eax\n"		/* EINVAL */
 	"	jne 9f\n"
-	"	mov $192, %eax\n"		/* and without */
+	"	mov $192, %eax\n"		/* without MAP_LOCKED */
 	"	xor %ebx, %ebx\n"
 	"	mov $0x28, %esi\n"
 	"	int $0x80\n"
@@ -176,7 +176,7 @@ asm (".pushsection .rodata\n"
 	"	ja 9f\n"
 	"	mov %eax, %ebp\n"
 	"	movb $1, (%ebp)\n"
-	"	mov $100000, %edi\n"		/* ROUNDS, without a sleep */
+	"	mov $100000, %edi\n"		/* bound of the retry loop */
 	"1:	mov $219, %eax\n"		/* madvise(MADV_PAGEOUT) */
 	"	mov %ebp, %ebx\n"
 	"	mov $4096, %ecx\n"
@@ -201,7 +201,7 @@ asm (".pushsection .rodata\n"
 
 extern const char ia32_start[], ia32_end[];
 
-/* Returns a descriptor of an executable file with it. */
+/* Return a descriptor of an executable file with this program. */
 static int ia32_program(void)
 {
 	const uint32_t base = 0x08048000, size = ia32_end - ia32_start;
@@ -304,7 +304,7 @@ static enum result test_no_reserve(const void *arg)
 	return PASS;
 }
 
-/* Nor with overcommit off, where reservations are limited. */
+/* The same with overcommit off, where reservations are limited. */
 static enum result test_no_reserve_strict(const void *arg)
 {
 	size_t len = 4096 * MiB;
@@ -351,7 +351,7 @@ static enum result test_fork(const void *arg)
 	return PASS;
 }
 
-/* Long enough for no register to hold it, made where it is needed. */
+/* Too long for registers, and computed in place, so that there is no other copy */
 static void pattern(char *p, int seed)
 {
 	int i;
@@ -471,7 +471,7 @@ static enum result test_madvise(const void *arg)
 	return PASS;
 }
 
-/* Advice that droppable memory refuses has taken effect on what comes before it. */
+/* Refused advice has already taken effect on mappings before the droppable one. */
 static enum result test_madvise_range(const void *arg)
 {
 	char *p = map_alone(3 * page_size, MAP_PRIVATE | MAP_ANONYMOUS);
@@ -486,7 +486,7 @@ static enum result test_madvise_range(const void *arg)
 	return PASS;
 }
 
-/* Another process may advise, and its advice is taken as our own. */
+/* Advice from another process has the same effect as our own. */
 static enum result advise_parent(void *p)
 {
 	struct iovec iov = { p, 4 * page_size };
@@ -557,7 +557,7 @@ static enum result test_mremap(const void *arg)
 	return PASS;
 }
 
-/* The pages move, the old range stays mapped and stays what it was. */
+/* The pages move. The old range stays mapped and droppable. */
 static enum result test_mremap_dontunmap(const void *arg)
 {
 	char *p = map_alone(4 * page_size, ANON), *q;
@@ -590,7 +590,7 @@ static enum result test_mprotect(const void *arg)
 	return PASS;
 }
 
-/* In the middle, so that the mapping is split and merged again. */
+/* Protect a page in the middle, so that the mapping is split and merged again. */
 static enum result test_mprotect_none(const void *arg)
 {
 	char *p = map_alone(4 * page_size, ANON);
@@ -608,7 +608,7 @@ static enum result test_mprotect_none(const void *arg)
 	return PASS;
 }
 
-/* As a debugger does: a copy is made of the zero page or of a read-only one. */
+/* Write by force, as a debugger does, to a read-only page and to the zero page. */
 static enum result test_forced_write(const void *arg)
 {
 	char *p = map_alone(2 * page_size, ANON), byte = 1;
@@ -651,7 +651,7 @@ static enum result test_migrate(const void *arg)
 	return PASS;
 }
 
-/* Other pages can move into a device's memory, which the kernel's test driver plays. */
+/* Ordinary pages can migrate to device memory, which test_hmm simulates. */
 static enum result test_migrate_device(const void *arg)
 {
 	char *p = map_alone(4 * page_size, ANON);
@@ -675,7 +675,7 @@ static enum result test_migrate_device(const void *arg)
 	return PASS;
 }
 
-/* The page's contents move elsewhere, for its memory is suspect. */
+/* The contents move to another page, because the memory of this one is suspect. */
 static enum result test_soft_offline(const void *arg)
 {
 	char *p = map_alone(page_size, ANON);
@@ -698,7 +698,7 @@ static enum result hwpoison_child(void *p)
 	return fail("no SIGBUS");
 }
 
-/* Whoever touches lost memory hears of it, and never gets zeros instead. */
+/* A task that touches poisoned memory gets a signal, and never reads zeros. */
 static enum result test_hwpoison(const void *arg)
 {
 	char *p = map_alone(page_size, ANON);
@@ -742,7 +742,7 @@ static enum result test_pageout(const void *arg)
 	return PASS;
 }
 
-/* Read first: then it is a copy of the zero page that is dropped. */
+/* Read first, so that the page to drop is a copy of the zero page. */
 static enum result test_pageout_zero_page(const void *arg)
 {
 	char *p = map_alone(16 * page_size, ANON);
@@ -755,8 +755,8 @@ static enum result test_pageout_zero_page(const void *arg)
 }
 
 /*
- * A page that reclaim had to put back, because a pipe refers to it, can be
- * dropped when that is over.
+ * Reclaim has to put a page back while a pipe refers to it, and can drop it
+ * afterwards.
  */
 static enum result test_pageout_busy(const void *arg)
 {
@@ -781,10 +781,10 @@ static enum result test_pageout_busy(const void *arg)
 }
 
 /*
- * One thread pages out a batch. A second one watches the page table entry of
- * its first page, and when that is gone faults in the zeros and says so. A third
- * one, which has the old page in its TLB, must not see the old value from then
- * on.
+ * One thread pages out a batch. A second thread watches the page table entry of
+ * the first page. When the entry is gone, it faults in zeros and announces that.
+ * From then on, a third thread, which has the old page in its TLB, must not see
+ * the old value.
  */
 static struct {
 	char *page;
@@ -846,7 +846,7 @@ static enum result test_flush(const void *arg)
 	flush.pagemap = open("/proc/self/pagemap", O_RDONLY);
 	if (flush.pagemap < 0)
 		return skip("no /proc/self/pagemap");
-	/* Within one page table, so that it is one batch. */
+	/* Stay within one page table, so that it is one batch. */
 	flush.page = map_alone(2 * len, ANON);
 	check(flush.page);
 	flush.page = (char *)(((uintptr_t)flush.page + len - 1) & -len);
@@ -909,7 +909,7 @@ static enum result test_mlock_onfault(const void *arg)
 	return PASS;
 }
 
-/* A child of its own memory: what the parent has is not inherited. */
+/* Runs in a child, so that the memory of the test itself stays unlocked. */
 static enum result mlockall_current(void *p)
 {
 	unsigned long locked;
@@ -939,7 +939,7 @@ static enum result mlockall_future(void *unused)
 	struct rlimit none = { 0, 0 };
 	char *p, *q;
 
-	has_flag(why, "dp");		/* its buffer, before memory is locked */
+	has_flag(why, "dp");		/* fault in its buffer before memory is locked */
 	if (mlockall(MCL_FUTURE))
 		return skip("may not lock memory");
 	check(!setrlimit(RLIMIT_MEMLOCK, &none));
@@ -957,12 +957,12 @@ static enum result mlockall_future(void *unused)
 		fail("counted as locked") : PASS;
 }
 
-/* It is not populated, and it is one mapping with what was there before. */
+/* The new memory is not populated, and merges with the mapping before it. */
 static enum result mlockall_future_plain(void *p)
 {
 	unsigned long locked;
 
-	has_flag(why, "dp");		/* its buffer, before memory is locked */
+	has_flag(why, "dp");		/* fault in its buffer before memory is locked */
 	if (mlockall(MCL_FUTURE))
 		return skip("may not lock memory");
 	locked = counter("/proc/self/status", "VmLck");
@@ -991,7 +991,7 @@ static enum result test_mlockall_future(const void *arg)
 	return in_child(mlockall_future, NULL);
 }
 
-/* Who must stay away: userfaultfd and long-term pins */
+/* What is refused: userfaultfd and long-term pins */
 
 static enum result test_userfaultfd(const void *arg)
 {
@@ -1043,7 +1043,7 @@ static enum result test_io_uring(const void *arg)
 	return PASS;
 }
 
-/* get_user_pages_fast() pins nothing; a pin that is not long-term works. */
+/* get_user_pages_fast() refuses long-term pins. Short-term pins work. */
 static enum result test_pin_fast(const void *arg)
 {
 	char *p = map_alone(4 * page_size, ANON);
@@ -1075,7 +1075,7 @@ static enum result test_pin_fast(const void *arg)
 	check(!ioctl(fd, PIN_FAST_BENCHMARK, &gup));
 	check(gup.size == 0);
 
-	/* Pages that are as droppable ones are, but in an ordinary mapping */
+	/* Lazyfree pages of an ordinary mapping look the same, but can be pinned. */
 	check(!madvise(ordinary, 4 * page_size, MADV_FREE));
 	gup.addr = (uintptr_t)ordinary;
 	gup.size = 4 * page_size;
@@ -1158,7 +1158,7 @@ static enum result pressure_child(void *arg)
 	return PASS;
 }
 
-/* 20 MiB for 16 MiB of droppable and 8 MiB of ordinary memory */
+/* A cgroup of 20 MiB for 16 MiB of droppable and 8 MiB of ordinary memory */
 static enum result test_pressure(const void *arg)
 {
 	const struct pressure *how = arg;
@@ -1229,8 +1229,8 @@ static enum result test_pinned(const void *lru_gen)
 }
 
 /*
- * Without swap, the multi-gen LRU ages file pages and those that it can free
- * without writing: droppable pages in use become young like pages of a file.
+ * Without swap, the multi-gen LRU ages file pages, and pages that it can free
+ * without writing them. Droppable pages in use become young, as file pages do.
  */
 #define LRU_GEN_DEBUG	"/sys/kernel/debug/lru_gen"
 #define NODES		8
@@ -1243,7 +1243,7 @@ struct generations {
 	unsigned long since[NODES];	/* pages that are file-backed or lazy-free */
 };
 
-/* Those of our cgroup; @since counts pages in those newer than the newest of @before. */
+/* Read our cgroup's generations. @since counts pages newer than all of @before. */
 static bool read_generations(struct generations *now, const struct generations *before)
 {
 	unsigned long seq, age, anon, file;
@@ -1273,7 +1273,7 @@ static bool read_generations(struct generations *now, const struct generations *
 	return now->nodes;
 }
 
-/* Begin one more: without swap, and with a look at the page tables in any case. */
+/* Start a new generation, without swap, and walk the page tables in any case. */
 static bool age(const struct generations *now)
 {
 	char command[64];
@@ -1289,9 +1289,9 @@ static bool age(const struct generations *now)
 }
 
 /*
- * Without swap, the page tables of a process are looked at only for the sake of file
- * pages, of which most have enough. That they are not those of shmem needs a file
- * system of our own.
+ * Without swap, the multi-gen LRU walks the page tables of a process only if it
+ * maps enough file pages, as most processes do. Pages of shmem do not count, so
+ * map a file of a ramfs of our own.
  */
 static bool map_file_pages(void)
 {
@@ -1314,7 +1314,7 @@ static bool map_file_pages(void)
 	return ok;
 }
 
-/* Pages come into the newest generation, and those in use go on to what was that. */
+/* New pages enter the newest generation. Aging moves pages in use there, then adds one. */
 static enum result aging_child(void *unused)
 {
 	char *p = map_alone(AGED * page_size, ANON);
@@ -1325,7 +1325,7 @@ static enum result aging_child(void *unused)
 	check(p && cgroup_enter() && map_file_pages());
 	fill(p, AGED * page_size, 1);
 	check(read_generations(&first, NULL) && age(&first));
-	/* No access is noticed through a TLB entry from before. */
+	/* Flush the TLB: accesses through old entries would go unnoticed. */
 	check(!mprotect(p, AGED * page_size, PROT_READ));
 	check(!mprotect(p, AGED * page_size, RW));
 	fill(p, AGED * page_size, 2);
@@ -1355,8 +1355,8 @@ static enum result test_aging(const void *arg)
  * Reclaim that cannot end in the OOM killer spares droppable memory in use, as it
  * spares other memory in use, while there is something else to take.
  */
-#define HOT		64	/* pages, each as accessed as on its first touch */
-#define COLD		1024	/* pages that MADV_FREE has made old */
+#define HOT		64	/* pages, as recently used as after their first touch */
+#define COLD		1024	/* pages made old by MADV_FREE */
 
 static enum result spare_child(void *unused)
 {
@@ -1394,19 +1394,20 @@ static enum result test_spare(const void *lru_gen)
 /*
  * A cgroup that another process has filled. The first touch of a droppable page
  * there waits for up to a second. Nobody is killed in that time, and the touch
- * goes on as soon as there is memory. A system call that touches it fails.
+ * goes on as soon as there is memory. A system call that touches such a page
+ * fails.
  */
 enum full_end {
 	RELEASE,	/* the other process frees its memory */
-	KILL,		/* the one that waits is killed */
-	EXPIRE,		/* nothing happens, until the OOM killer comes */
+	KILL,		/* the waiting process is killed */
+	EXPIRE,		/* nothing happens until the OOM killer is called */
 };
 
 struct full_case {
 	enum full_end end;
 	const char *lru_gen;
-	bool zero_page;		/* the page is the zero page, to be copied */
-	bool no_table;		/* there is no page table for it either */
+	bool zero_page;		/* the zero page is mapped and has to be copied */
+	bool no_table;		/* the page table is missing, too */
 };
 
 static struct full {
@@ -1439,7 +1440,7 @@ static enum result full_toucher(const struct full_case *how)
 	}
 	if (how->zero_page)
 		check(count_pages(p, 2 * page_size, 0) == 2);
-	now_ms();		/* have the pages that it needs */
+	now_ms();		/* fault in the pages that it needs */
 	STORE(full->ready, true);
 	while (!LOAD(full->go))
 		usleep(1000);
@@ -1507,7 +1508,7 @@ static enum result full_parent(pid_t pid, const struct full_case *how)
 		if (stalled && stalled < 500000)
 			result = fail("%lu us of pressure", stalled);
 	} else {
-		/* Each reclaim that did not help counts: wait for that of the touch. */
+		/* Each charge beyond the limit counts: wait for that of the touch. */
 		full_events = cgroup_counter("memory.events", "max");
 		check(wait_for(cgroup_counter("memory.events", "max") > full_events));
 		check(!LOAD(full->touched));

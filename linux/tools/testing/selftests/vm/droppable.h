@@ -62,7 +62,7 @@
 #define ROUNDS			100	/* bound of every retry loop */
 #define LRU_GEN			"/sys/kernel/mm/lru_gen/enabled"
 
-/* Ends the test case that calls it: a child's exit status, too. */
+/* The result of a test case, and the exit status of a child that runs one */
 enum result { PASS = KSFT_PASS, FAIL = KSFT_FAIL, SKIP = KSFT_SKIP };
 
 static char why[256];		/* why a case failed or was skipped */
@@ -77,7 +77,7 @@ static size_t page_size;
 				    #cond, errno);			\
 	} while (0)
 
-/* Memory that others write to, or that the kernel takes away */
+/* For memory that others write to, or that the kernel takes away */
 #define LOAD(x)		__atomic_load_n(&(x), __ATOMIC_SEQ_CST)
 #define STORE(x, value)	__atomic_store_n(&(x), value, __ATOMIC_SEQ_CST)
 
@@ -128,7 +128,7 @@ static inline unsigned long counter(const char *path, const char *key)
 	return 0;
 }
 
-/* One line of the mapping's entry in smaps, into @line; false if none. */
+/* Copy the @key line of the mapping's entry in smaps to @line; false if none. */
 static inline bool smaps_line(void *addr, const char *key, char *line, size_t size)
 {
 	static char buf[1 << 20];
@@ -169,7 +169,7 @@ static char *map(size_t len, int flags)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* The mapping has neighbours, so that it does not merge with others. */
+/* Map between two inaccessible pages, so that the mapping merges with no other. */
 static char *map_alone(size_t len, int flags)
 {
 	char *p = mmap(NULL, len + 2 * page_size, PROT_NONE,
@@ -208,9 +208,9 @@ static inline void run_on(int cpu)
 }
 
 /*
- * Page out until nothing of @value is left; true if that worked. Pages that
- * wait in the batch of another processor for the LRU cannot be isolated, and
- * each processor drains its own batch only: try from all of them.
+ * Page out until no page holds @value; true if that worked. Pages that still
+ * wait for the LRU in the batch of another processor cannot be isolated, and
+ * each processor drains only its own batch, so try from all of them.
  */
 static inline bool page_out(char *p, size_t len, char value)
 {
@@ -241,7 +241,7 @@ static inline size_t count_resident(char *p, size_t len)
 	return n;
 }
 
-/* The same for pages that may not be looked at. */
+/* The same for pages that must not be read. */
 static inline bool page_out_unseen(char *p, size_t len)
 {
 	cpu_set_t old;
@@ -256,7 +256,7 @@ static inline bool page_out_unseen(char *p, size_t len)
 	return i < ROUNDS;
 }
 
-/* Run @fn in a child; its result, or FAIL if it died. */
+/* Run @fn in a child. Return its result, or FAIL if the child was killed. */
 static inline enum result in_child(enum result (*fn)(void *), void *arg)
 {
 	char *shared = map(sizeof(why), MAP_SHARED | MAP_ANONYMOUS);
@@ -293,7 +293,7 @@ static inline enum result in_child(enum result (*fn)(void *), void *arg)
 
 static char cgroup[300];
 
-/* A cgroup of our own that may use @limit bytes and no swap. */
+/* Make a cgroup of our own that may use @limit bytes and no swap. */
 static inline enum result cgroup_make(const char *limit)
 {
 	static unsigned int count;
@@ -323,7 +323,7 @@ static inline enum result cgroup_make(const char *limit)
 		return skip("no cgroup2");
 	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", root);
 	spew(path, "+memory");
-	/* A name of its own: what is removed lingers in the kernel's lists. */
+	/* Use a new name each time: removed cgroups linger in the kernel's lists. */
 	snprintf(cgroup, sizeof(cgroup), "%s/droppable.%d.%u", root, getpid(), count++);
 	if (mkdir(cgroup, 0755) && errno != EEXIST)
 		return skip("cannot make a cgroup");
@@ -370,17 +370,17 @@ static inline bool set_oom_score(pid_t pid, const char *value)
 }
 
 /*
- * A process that fills our cgroup to its limit with memory that nobody can take
- * away. The OOM killer would strike while it does: whoever is in the cgroup must
- * have an oom_score_adj of -1000 until cgroup_fill() returns, as the filler has.
- * From then on the OOM killer may take the filler, and prefers it.
+ * A process that fills our cgroup to its limit with memory that cannot be
+ * reclaimed. The OOM killer would strike in the meantime, so all tasks in the
+ * cgroup need an oom_score_adj of -1000 until cgroup_fill() returns, as the
+ * filler has. From then on, the OOM killer may take the filler, and prefers it.
  *
  *	cgroup_make("16M");
  *	(a child: set_oom_score(getpid(), "-1000"), cgroup_enter(), prepare)
  *	cgroup_fill(&filler);
  *	set_oom_score(child, "0");
  *	(the child touches memory; it must not make system calls that allocate)
- *	cgroup_release(&filler);	(the memory is free, the process still there)
+ *	cgroup_release(&filler);	(frees the memory, the process stays)
  *	cgroup_fill_end(&filler);
  */
 struct filler {
@@ -400,9 +400,9 @@ static inline void filler_run(struct filler *filler)
 	if (!p || !set_oom_score(getpid(), "-1000") || !cgroup_enter())
 		_exit(FAIL);
 	madvise(p, len, MADV_NOHUGEPAGE);
-	/* Its page table has to exist before the cgroup is full. */
+	/* Have a page table for this before the cgroup is full. */
 	STORE(filler->shared->full, false);
-	/* What the kernel frees late leaves room again: until it stays full. */
+	/* Memory that the kernel frees late makes room again: until it stays full. */
 	for (i = 0; i < 20; i++) {
 		while (end < p + len &&
 		       !madvise(end, page_size, MADV_POPULATE_WRITE)) {
@@ -456,8 +456,8 @@ static inline void cgroup_fill_end(struct filler *filler)
 }
 
 /*
- * Settings of the machine, for the time of a case: what tune() has changed,
- * untune() puts back.
+ * Change settings of the machine for the duration of a case: untune() restores
+ * what tune() has changed.
  */
 static struct {
 	char path[128];
@@ -472,7 +472,7 @@ static inline bool tune(const char *path, const char *value)
 	if (tuned_count == ARRAY_SIZE(tuned) ||
 	    slurp(path, old, sizeof(tuned->old)) <= 0 || !spew(path, value))
 		return false;
-	/* "this [that]": that */
+	/* In "this [that]", the current setting is "that". */
 	chosen = strchr(old, '[');
 	end = chosen ? strchr(chosen, ']') : NULL;
 	if (end) {
@@ -491,7 +491,7 @@ static inline void untune(void)
 	}
 }
 
-/* "0" for the classic LRU or "7" for the multi-gen one with all it has */
+/* "0" selects the classic LRU, "7" the multi-gen LRU with all its features. */
 static inline enum result use_lru_gen(const char *enabled)
 {
 	if (access(LRU_GEN, F_OK))
@@ -505,7 +505,7 @@ struct test {
 	const void *arg;
 };
 
-/* With arguments, only the cases are run whose names contain one of them. */
+/* Given arguments, run only the cases whose names contain one of them. */
 static inline bool selected(const char *name, char **args)
 {
 	if (!*args)
@@ -532,8 +532,8 @@ static inline void run_test(const struct test *test)
 }
 
 /*
- * Options before the names of cases: --multi-gen runs all cases with the multi-gen
- * LRU, where no case chooses, and --user as an ordinary user.
+ * Options come before the names of cases. --multi-gen uses the multi-gen LRU for
+ * all cases that do not choose an LRU, --user runs them as an ordinary user.
  */
 static char default_lru_gen[16];
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Droppable memory in use while the kernel takes it away, moves and scans it.
+ * Use droppable memory while the kernel drops, moves and scans it.
  *
- * In each case one thread writes patterns to droppable memory and checks what is
- * left of them, and another one watches the flags of its pages. Meanwhile memory
- * runs short, in a cgroup or in the whole machine with swap on, khugepaged and
- * KSM look for work, pages migrate, and allocations fail on purpose.
+ * In most cases, one thread writes patterns to droppable memory and checks what
+ * is left of them, and another one watches the flags of its pages. Meanwhile,
+ * memory runs short in a cgroup or in the whole machine with swap on, khugepaged
+ * and KSM look for work, or pages migrate. In other cases, allocations fail on
+ * purpose.
  *
  * Most cases change settings of the machine while they run, so they need root.
- * Those that lack something are skipped and say so.
+ * Cases that lack something are skipped, and say so.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -23,12 +24,12 @@
 
 #define AREA		(2 * MiB)	/* droppable memory with a pattern in it */
 #define WORDS		(page_size / sizeof(uint64_t))
-#define STRIDE		8		/* one word of each cache line is looked at */
+#define STRIDE		8		/* only one word of each cache line is used */
 
 /*
- * What is in each such word of a page says whose it is and when it was written.
- * The upper half is the same for all, to be found in a swap device or a core
- * dump; it is computed where it is needed, so that no copy of it lies around.
+ * Each of these words says whose it is and when it was written. The upper half
+ * is the same in all of them, so that it can be searched for in a swap device or
+ * a core dump. It is computed where it is needed, so that there is no other copy.
  */
 static uint32_t salt;
 
@@ -49,9 +50,9 @@ static struct {
 } work;
 
 /*
- * Is a page as its writer left it, but for drops? A drop zeros all of it. One
- * in the middle of the writing leaves zeros in front, one since then has zeros
- * follow upon words, when they are read in order. No word follows upon those.
+ * Is the page as its writer left it, apart from drops? A drop zeros all of it. If
+ * that happened during the writing, zeros precede the words. If it happens while
+ * the words are read in order, zeros follow them. No word follows those zeros.
  */
 static bool page_is_right(const uint64_t *page, uint64_t want, bool *dropped)
 {
@@ -106,8 +107,8 @@ static void *check_patterns(void *unused)
 }
 
 /*
- * The page at @p as the kernel sees it: its frame number, and its flags. False
- * if there is none, or if it went away meanwhile.
+ * Get the frame number and the flags of the page at @p. False if there is none,
+ * or if it went away in the meantime.
  */
 static bool page_flags(int pagemap, int kpageflags, char *p, uint64_t *pfn,
 		       uint64_t *flags)
@@ -124,9 +125,9 @@ static bool page_flags(int pagemap, int kpageflags, char *p, uint64_t *pfn,
 }
 
 /*
- * The rule of all code in mm: no such page is ever swap-backed, merged or huge.
- * Between two of the reads the page may have been dropped, used elsewhere, and
- * come back. A page that breaks the rule goes on to do so: look ten times.
+ * The rule for all code in mm: a droppable page is never swap-backed, merged or
+ * huge. Between two of the reads, the page may have been dropped, used elsewhere
+ * and brought back. A page that breaks the rule keeps doing so: look ten times.
  */
 static bool breaks_rule(int pagemap, int kpageflags, char *p)
 {
@@ -148,7 +149,7 @@ static bool breaks_rule(int pagemap, int kpageflags, char *p)
 	return true;
 }
 
-/* Number of pages that break it, or -1 if nobody may know. */
+/* Count the pages that break the rule, or return -1 if that is not permitted. */
 static long rule_breakers(char *p, size_t len)
 {
 	int pagemap = open("/proc/self/pagemap", O_RDONLY);
@@ -182,7 +183,7 @@ static bool start_thread(void *(*fn)(void *), void *arg)
 	return !pthread_create(&work.thread[work.threads++], NULL, fn, arg);
 }
 
-/* In a child: the contents of droppable memory are not inherited. */
+/* Call this in the child: it does not inherit the contents of droppable memory. */
 static enum result start_work(void)
 {
 	work.area = map_alone(AREA, ANON);
@@ -194,7 +195,7 @@ static enum result start_work(void)
 
 static enum result stop_work(void)
 {
-	/* Where there is one processor, they may not have had it yet. */
+	/* With a single processor, they may not have run yet. */
 	check(wait_for(LOAD(work.rounds) >= 2));
 	STORE(work.stop, true);
 	while (work.threads)
@@ -211,7 +212,7 @@ static unsigned long vm_event(const char *key)
 	return counter("/proc/vmstat", key);
 }
 
-/* Ordinary memory, more than once, to take what others have. */
+/* Use ordinary memory, several times over, to take what others have. */
 static enum result squeeze(size_t len, int times)
 {
 	while (times--) {
@@ -234,7 +235,7 @@ static enum result cgroup_child(void *unused)
 	enum result result;
 
 	check(idle && cgroup_enter());
-	/* Too much, however little the threads have written when it matters */
+	/* Exceed the limit, however little the threads have written by then. */
 	fill(idle, AREA, 1);
 	result = start_work();
 	if (result == PASS)
@@ -262,12 +263,12 @@ static enum result test_cgroup(const void *lru_gen)
 	return result;
 }
 
-/* The whole machine short of memory, swap on */
+/* The whole machine is short of memory, with swap on */
 
-/* Marked words that a page must have to be one of ours, not a stray copy */
+/* A page with this many marked words is one of ours, not a stray copy. */
 #define ENOUGH		8
 
-/* Pages that are full of marks: droppable ones, and ordinary ones (inverted) */
+/* Pages full of marks: droppable ones, and ordinary ones (inverted marks) */
 struct marked {
 	long ours, ordinary;
 };
@@ -286,8 +287,8 @@ static void count_marked(struct marked *marked, const uint64_t *page)
 }
 
 /*
- * Those in @path; false if it cannot be read. A device is read with O_DIRECT, so
- * that what is found there is there.
+ * Count the marked pages in @path; false if it cannot be read. Read a device with
+ * O_DIRECT, so that what is found is really on the device.
  */
 static bool find_marked(const char *path, int flags, struct marked *marked)
 {
@@ -307,7 +308,7 @@ static bool find_marked(const char *path, int flags, struct marked *marked)
 	return !got;
 }
 
-/* A swap device in memory; what zram compresses, it gives back as it was. */
+/* A swap device in memory. zram compresses pages, but reads return them as they were. */
 #define ZRAM		"/sys/class/zram-control/"
 static int zram = -1;
 static char zram_path[32];
@@ -357,7 +358,7 @@ static enum result swap_make(size_t size)
 	return PASS;
 }
 
-/* Take huge pages out of the machine until about @left bytes are free. */
+/* Allocate huge pages until only about @left bytes are free. */
 static enum result leave_free(size_t left)
 {
 	unsigned long huge = counter("/proc/meminfo", "Hugepagesize") * 1024;
@@ -401,10 +402,10 @@ static enum result swap_child(void *unused)
 	result = squeeze(len / 2, 1);
 	if (result != PASS)
 		return result;
-	/* What is in use may have been spared; now let nothing be. */
+	/* Pages in use may have been spared: now page out everything. */
 	check(page_out_unseen(idle, AREA));
 	madvise(work.area, AREA, MADV_PAGEOUT);
-	/* Ordinary memory, so that there is something to find for sure. */
+	/* Page out ordinary memory, so that there is certainly something to find. */
 	madvise(p, AREA, MADV_PAGEOUT);
 	check(find_marked(zram_path, O_DIRECT, &marked));
 	if (marked.ours)
@@ -436,7 +437,7 @@ static enum result test_swap(const void *lru_gen)
 	return result;
 }
 
-/* Those who look for pages to make one of: khugepaged and KSM */
+/* Scanners that look for pages to merge: khugepaged and KSM */
 
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 #define KSM		"/sys/kernel/mm/ksm/"
@@ -448,7 +449,7 @@ static unsigned long number(const char *path)
 	return slurp(path, text, sizeof(text)) > 0 ? strtoul(text, NULL, 10) : 0;
 }
 
-/* Both have come by twice more after @path, their counter of full scans. */
+/* Wait for two more full scans, which @path counts. */
 static bool scanned(const char *path)
 {
 	unsigned long before = number(path);
@@ -608,10 +609,10 @@ static enum result test_core(const void *arg)
 }
 
 /*
- * One thread pages out a batch, on the first processor. One reads on the
- * second. One moves between them and reads on both: on the first, it has no
- * translation in the TLB and faults the zeros in; from then on, neither it on
- * the second processor nor the one that has never left it may read the old page.
+ * One thread pages out a batch on the first processor. A second thread reads on
+ * the second processor. A third one moves between the two and reads on both. On
+ * the first, it has no translation in the TLB and faults in zeros. From then on,
+ * neither of the two readers may see the old page on the second processor.
  */
 static struct {
 	char *page;
@@ -637,7 +638,7 @@ static void look(void)
 static void *move_sibling(void *unused)
 {
 	run_on(1);
-	/* Gives way to the one that moves */
+	/* Give way to the thread that moves. */
 	setpriority(PRIO_PROCESS, gettid(), 19);
 	for (;;) {
 		pthread_barrier_wait(&move.barrier);
@@ -673,7 +674,7 @@ static enum result move_child(void *unused)
 
 	move.page = map_alone(2 * len, ANON);
 	check(move.page);
-	/* Within one page table, so that it is one batch. */
+	/* Stay within one page table, so that it is one batch. */
 	move.page = (char *)(((uintptr_t)move.page + len - 1) & -len);
 	check(!pthread_barrier_init(&move.barrier, NULL, 3));
 	check(!pthread_create(&sibling, NULL, move_sibling, NULL));
@@ -707,11 +708,11 @@ static enum result test_move(const void *arg)
 }
 
 /*
- * A memory node without a free page. All of the second node is taken by huge
- * pages and by droppable ones that a pipe refers to, so that reclaim passes them
- * over. The next droppable page that has to come from there is not there. That
- * is a shortage of the machine, not of a cgroup: the OOM killer would take the
- * child that offers itself.
+ * A memory node without a free page. The second node is full of huge pages, and
+ * of droppable pages that a pipe refers to, so that reclaim passes them over. The
+ * next droppable page that has to come from there finds no memory. This is a
+ * shortage of the machine, not of a cgroup, so the OOM killer would take the child
+ * that offers itself.
  */
 #define NODE1_HUGE	"/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages"
 #define PIPES		64
@@ -741,7 +742,7 @@ static pid_t offer_victim(void)
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* What there is to gain from it, so that nobody else has to die, too */
+	/* Have memory that a kill would free, so that nobody else has to die, too. */
 	p = map_alone(len, MAP_PRIVATE | MAP_ANONYMOUS);
 	if (p && !syscall(__NR_mbind, p, len, MPOL_BIND, &nodes, 64, 0))
 		fill(p, len, 1);
@@ -814,7 +815,7 @@ static enum result node_child(void *unused)
 	STORE(full_node->full, true);
 	stalls = vm_event("allocstall_movable");
 	check(!pthread_create(&thread, NULL, touch_starved, q));
-	/* It reclaims, finds nothing, and waits: for a second at most. */
+	/* The thread reclaims, finds nothing, and waits, for a second at most. */
 	check(wait_for(vm_event("allocstall_movable") > stalls));
 	check(!LOAD(full_node->touched));
 	check(vm_event("oom_kill") == kills && !waitpid(victim, NULL, WNOHANG));
@@ -859,18 +860,18 @@ static enum result fail_pages(const char *times)
 	return PASS;
 }
 
-/* From here on, none of this thread's allocations gets a page. */
+/* Start or stop failing all page allocations of this thread. */
 static bool fail_mine(bool on)
 {
 	static int fd = -1;
 
-	/* Opening it allocates, so that has to be done before. */
+	/* Opening the file allocates memory, so it has to be done before. */
 	if (fd < 0)
 		fd = open("/proc/thread-self/make-it-fail", O_WRONLY | O_CLOEXEC);
 	return fd >= 0 && pwrite(fd, on ? "1" : "0", 1, 0) == 1;
 }
 
-/* A page whose page table exists */
+/* A page that is absent, but has a page table */
 static char *unpopulated(void)
 {
 	char *p = map_alone(2 * page_size, ANON);
@@ -893,7 +894,7 @@ static enum result fail_times_child(void *unused)
 	return PASS;
 }
 
-/* Comes back for more as often as it takes. */
+/* The fault retries as often as it takes. */
 static enum result test_fail_times(const void *arg)
 {
 	enum result result = fail_pages("5");
@@ -941,7 +942,7 @@ static enum result fail_kill_child(void *ready)
 {
 	char *p = unpopulated();
 
-	/* What is shared may need a page table of its own here. */
+	/* Shared memory may need a page table of its own here. */
 	STORE(*(bool *)ready, false);
 	check(p && fail_mine(true));
 	STORE(*(bool *)ready, true);
@@ -961,7 +962,7 @@ static enum result fail_kill(void)
 	check(pid >= 0);
 	if (!pid)
 		_exit(fail_kill_child(ready));
-	/* It has to fail a few times, so that it is where it has to be killed. */
+	/* After a few failures, the child waits where it has to be killed. */
 	check(wait_for(LOAD(*ready)));
 	before = number(FAIL_DIR "times");
 	check(wait_for(number(FAIL_DIR "times") + 3 <= before));
@@ -982,8 +983,8 @@ static enum result test_fail_kill(const void *arg)
 }
 
 /*
- * Each allocation of a fault in turn, page tables included: the n-th of what
- * this thread asks for from now on. Far enough from the last, a page needs a
+ * Fail each allocation of a fault in turn, page tables included: the n-th of this
+ * thread's allocations from now on. A page far enough from the last one needs a
  * page table of its own.
  */
 static enum result fail_nth(bool in_syscall)

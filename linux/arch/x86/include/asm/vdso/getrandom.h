@@ -3,8 +3,8 @@
 #define __ASM_VDSO_GETRANDOM_H
 
 /*
- * The stack of a call that draws. The drawing code has a block of stack to itself,
- * aligned to its own size, with a record of the call at its top:
+ * The stack during a draw. The drawing code has a block of stack to itself, which
+ * is aligned to its own size and has a record of the call at its top:
  *
  *	block + VGETRANDOM_STACK_BLOCK ->
  *					  return address	\ what a function called by
@@ -14,9 +14,9 @@
  *					  return addresses and frames of the drawing code
  *	block			       ->
  *
- * Whatever the stack pointer is in the drawing code, rounding it down leads to the
- * block, and thereby to the record. The kernel relies on that when it sends a call
- * to the landing pad. The build checks that the drawing code fits into the rest.
+ * Rounding down any stack pointer of the drawing code yields the block, and
+ * thereby the record. The kernel relies on that when it sends a call to the
+ * landing pad. The build checks that the drawing code fits below the record.
  */
 #define VGETRANDOM_STACK_BLOCK		256
 
@@ -24,7 +24,7 @@
 #define VGETRANDOM_RECORD_BUFFER	0
 #define VGETRANDOM_RECORD_LEN		8
 #define VGETRANDOM_RECORD_FLAGS		16
-#define VGETRANDOM_RECORD_DONE		24	/* how much the system call has written */
+#define VGETRANDOM_RECORD_DONE		24	/* bytes that the system call has written */
 #define VGETRANDOM_RECORD_RBX		32
 #define VGETRANDOM_RECORD_R12		40
 #define VGETRANDOM_RECORD_R13		48
@@ -33,23 +33,23 @@
 #define VGETRANDOM_RECORD_FRAME		72
 #define VGETRANDOM_RECORD_SIZE		96	/* keeps the stack aligned to 16 */
 
-/* From the bottom of the block. */
+/* Offsets from the bottom of the block. */
 #define VGETRANDOM_BLOCK_RECORD		(VGETRANDOM_STACK_BLOCK - VGETRANDOM_RECORD_SIZE)
 #define VGETRANDOM_BLOCK_FRAME		(VGETRANDOM_BLOCK_RECORD + VGETRANDOM_RECORD_FRAME)
 
 /*
- * What the fast path, which is in assembly, has to know about struct vgetrandom_state
- * and the generic code.
+ * What the assembly of the fast path assumes about struct vgetrandom_state and
+ * the generic code. vgetrandom-draw.c checks it.
  */
 #define VGETRANDOM_STATE_GENERATION	0
 #define VGETRANDOM_STATE_AVAIL		8
 #define VGETRANDOM_STATE_BATCH		96
 #define VGETRANDOM_STATE_SIZE		576
 #define VGETRANDOM_BATCH_SIZE		480
-#define VGETRANDOM_FLAGS_END		6	/* smallest value of flags not to be served */
-#define VGETRANDOM_FLAG_COOKIE		8	/* GRND_TIMESTAMP, which is none of a draw */
+#define VGETRANDOM_FLAGS_END		6	/* flags are not served from this value on */
+#define VGETRANDOM_FLAG_COOKIE		8	/* GRND_TIMESTAMP: not a draw */
 
-/* Longer requests generate their own blocks, even if the batch would do. */
+/* Longer requests generate blocks of their own, even if the batch would suffice. */
 #define VGETRANDOM_FAST_LEN		(VGETRANDOM_BATCH_SIZE - 1)
 
 #ifndef __ASSEMBLY__
@@ -60,16 +60,17 @@
 struct vdso_rng_data;
 struct vgetrandom_opaque_params;
 
-/* The place of the page, from the linker script of the vDSO. */
+/* The kernel's data, at the address that the vDSO's linker script gives it. */
 extern const struct vdso_rng_data vdso_rng_data __attribute__((visibility("hidden")));
 
 /**
  * getrandom_syscall() - make the getrandom() system call
  * @buffer: Where to write the random bytes.
- * @len:    How many bytes.
- * @flags:  Flags of getrandom(2).
+ * @len:    Number of bytes to write.
+ * @flags:  As for getrandom(2).
  *
- * Return: How many bytes have been written, or a negative error code.
+ * Context: User space.
+ * Return: The number of bytes written, or a negative error code.
  */
 static __always_inline ssize_t getrandom_syscall(void *buffer, size_t len, unsigned int flags)
 {
@@ -83,7 +84,7 @@ static __always_inline ssize_t getrandom_syscall(void *buffer, size_t len, unsig
 	return ret;
 }
 
-/* The parts that are in C, for the entry point to call. */
+/* The functions in C that the entry point calls. */
 ssize_t __vgetrandom_query(void *buffer, size_t len, unsigned int flags,
 			   struct vgetrandom_opaque_params *params);
 ssize_t __vgetrandom_cookie(void *buffer, size_t len, unsigned int flags);
