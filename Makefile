@@ -38,7 +38,7 @@
 #:               may take ten times that
 #: FORCE=1       make tree: set edits in build/linux aside       off
 
-run tree export bench cost:
+run tree export bench breaks cost:
 	@scripts/$@
 shell:
 	@scripts/run shell
@@ -52,11 +52,8 @@ test-peer:
 	@scripts/check-against kernel=peer
 demo-vmfork:
 	@scripts/check-clones kind=demo
-breaks:
-	@[ -x scripts/breaks ] || { echo "error: there is no scripts/breaks" >&2; exit 1; }
-	@scripts/breaks
 clean:
-	rm -rf build/out* build/guest-* build/clients build/peer build/tmp build/each* build/passed
+	rm -rf build/out* build/breaks build/guest-* build/clients build/peer build/tmp build/each* build/passed
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile | sed 1d
 
