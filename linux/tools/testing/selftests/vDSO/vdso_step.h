@@ -2,16 +2,18 @@
 /*
  * vdso_step.h: stop another process at any instruction of a vDSO function
  *
- * The process ("actor") is traced by its parent. Its steps are no signals to it,
- * so what it runs is what it would run alone, and a signal that the tracer lets
- * through arrives between exactly the two instructions where it was stopped.
+ * The parent traces the process (the "actor"). Single steps deliver no signals to
+ * the actor, so it executes the same instructions as it would alone. A signal that
+ * the tracer lets through arrives exactly between the two instructions where the
+ * actor was stopped.
  *
- * ptrace() sleeps for a tick when it finds the other process not yet off its
- * CPU. With one CPU for both, which step_fork() sees to, it never does.
+ * ptrace() sleeps for a tick if the other process is still on its CPU. To avoid
+ * that, step_fork() moves both to one CPU.
  */
 #ifndef VDSO_STEP_H
 #define VDSO_STEP_H
 
+#include <elf.h>
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,9 +25,12 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "vdso_test_arch.h"
 
 /* A system-call stop, with PTRACE_O_TRACESYSGOOD. */
 #define STEP_SYSCALL_STOP	(SIGTRAP | 0x80)
@@ -35,10 +40,9 @@
 /**
  * struct step_actor - a traced process
  * @leader:	its process ID
- * @tid:	the thread that stopped last. Others than the leader join by
- *		step_join().
- * @status:	the last stop or, if the process has ended, its end, as waitpid()
- *		has it
+ * @tid:	the thread that stopped last. Threads other than the leader join
+ *		with step_join().
+ * @status:	from waitpid(): the last stop, or how the process ended
  */
 struct step_actor {
 	pid_t leader;
@@ -46,13 +50,13 @@ struct step_actor {
 	int status;
 };
 
-/* Stop for the tracer, without a system call. */
+/* Stop for the tracer without making a system call. */
 static inline void step_trap(void)
 {
-	asm volatile ("int3" : : : "memory");
+	asm volatile (ARCH_TRAP_INSN : : : "memory");
 }
 
-/* Be traced, and stop. For an actor's threads; the leader has done so. */
+/* Become traced, and stop. For an actor's threads; the leader has done so already. */
 static inline bool step_join(void)
 {
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
@@ -61,7 +65,7 @@ static inline bool step_join(void)
 	return true;
 }
 
-/* Wait for the actor's next stop. False: it has ended. */
+/* Wait for the actor's next stop. Returns false if it has ended instead. */
 static inline bool step_wait(struct step_actor *actor)
 {
 	pid_t tid;
@@ -82,22 +86,34 @@ static inline bool step_wait(struct step_actor *actor)
 	return true;
 }
 
-/* Let the actor go on in the manner of @request, with a signal, until it stops. */
+/* All general registers of a stopped thread */
+static inline bool step_get_regs(pid_t tid, struct user_regs_struct *regs)
+{
+	struct iovec area = { regs, sizeof(*regs) };
+
+	return !ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &area);
+}
+
+static inline bool step_set_regs(pid_t tid, const struct user_regs_struct *regs)
+{
+	struct iovec area = { (void *)regs, sizeof(*regs) };
+
+	return !ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &area);
+}
+
+/* Resume the actor with @request and a signal, and wait until it stops. */
 static inline bool step_go(struct step_actor *actor, int request, int sig)
 {
 	return !ptrace(request, actor->tid, NULL, (long)sig) && step_wait(actor);
 }
 
-/* Is the actor in a step_trap(), at a breakpoint, or behind a single step? */
+/* Is the actor in a step_trap(), at a breakpoint, or past a single step? */
 static inline bool step_is_trapped(const struct step_actor *actor)
 {
 	return actor->status >> 8 == SIGTRAP;
 }
 
-/*
- * Let the actor go on, with a signal, until it traps. Signals that are on their
- * way to it are let through.
- */
+/* Resume the actor with a signal until it traps. Deliver signals that arrive meanwhile. */
 static inline bool step_continue(struct step_actor *actor, int sig)
 {
 	do {
@@ -109,10 +125,10 @@ static inline bool step_continue(struct step_actor *actor, int sig)
 }
 
 /**
- * step_count_calls() - like step_continue(), and look at the system calls
+ * step_count_calls() - like step_continue(), but also look at the system calls
  * @actor:	stopped outside of system calls
- * @sig:	signal for it, or 0
- * @see:	called with the registers at entry into each system call
+ * @sig:	signal to deliver, or 0
+ * @see:	called with the registers on entry to each system call
  * @arg:	for @see
  *
  * Return: false if the actor has ended.
@@ -135,7 +151,7 @@ step_count_calls(struct step_actor *actor, int sig,
 			continue;
 		sig = 0;
 		inside = !inside;
-		if (inside && !ptrace(PTRACE_GETREGS, actor->tid, NULL, &regs))
+		if (inside && step_get_regs(actor->tid, &regs))
 			see(&regs, arg);
 	}
 }
@@ -143,11 +159,11 @@ step_count_calls(struct step_actor *actor, int sig,
 /**
  * step_fork() - fork a process and trace it
  * @actor:	to be filled in
- * @fn:		what it runs; the result is its exit status
+ * @fn:		runs in the process; the result is its exit status
  * @arg:	for @fn
  *
- * The process is stopped before @fn when this returns. The caller has moved to
- * one CPU, together with it, for good.
+ * On return, the process is stopped before @fn. It shares one CPU with the caller,
+ * which stays there.
  *
  * Return: false if tracing is not permitted.
  */
@@ -169,7 +185,7 @@ static inline bool step_fork(struct step_actor *actor, int (*fn)(void *),
 	return step_wait(actor);
 }
 
-/* End the actor, wherever it is. */
+/* Kill the actor, wherever it is. */
 static inline void step_kill(struct step_actor *actor)
 {
 	kill(actor->leader, SIGKILL);
@@ -177,81 +193,64 @@ static inline void step_kill(struct step_actor *actor)
 		;
 }
 
-static inline uintptr_t step_peek(const struct step_actor *actor, size_t offset)
+/* The actor's registers; zeros if it has ended. */
+static inline struct user_regs_struct step_regs(const struct step_actor *actor)
 {
-	return ptrace(PTRACE_PEEKUSER, actor->tid, offset, NULL);
+	struct user_regs_struct regs = { 0 };
+
+	step_get_regs(actor->tid, &regs);
+	return regs;
 }
 
 /* The next instruction. */
 static inline uintptr_t step_ip(const struct step_actor *actor)
 {
-	return step_peek(actor, offsetof(struct user_regs_struct, rip));
+	const struct user_regs_struct regs = step_regs(actor);
+
+	return REGS_IP(&regs);
 }
 
 static inline uintptr_t step_sp(const struct step_actor *actor)
 {
-	return step_peek(actor, offsetof(struct user_regs_struct, rsp));
+	const struct user_regs_struct regs = step_regs(actor);
+
+	return REGS_SP(&regs);
 }
 
-/* Set the only breakpoint there is, in a debug register. */
-static inline bool step_break(const struct step_actor *actor, uintptr_t at)
-{
-	const size_t dr0 = offsetof(struct user, u_debugreg[0]);
-	const size_t dr7 = offsetof(struct user, u_debugreg[7]);
-
-	return !ptrace(PTRACE_POKEUSER, actor->tid, dr0, at) &&
-	       !ptrace(PTRACE_POKEUSER, actor->tid, dr7, 1L);
-}
-
-/*
- * Take the breakpoint away, and the resume flag with it. A signal frame would save
- * that, and the return from the handler run past the next breakpoint.
- */
-static inline bool step_unbreak(const struct step_actor *actor)
-{
-	const size_t dr7 = offsetof(struct user, u_debugreg[7]);
-	const size_t flags = offsetof(struct user_regs_struct, eflags);
-	const long resume = 1L << 16;
-
-	return !ptrace(PTRACE_POKEUSER, actor->tid, flags,
-		       step_peek(actor, flags) & ~resume) &&
-	       !ptrace(PTRACE_POKEUSER, actor->tid, dr7, 0L);
-}
-
-/* Run until an instruction has been reached @times times, at most to a trap. */
+/* Run until the actor has reached an instruction @times times, or has trapped. */
 static inline bool step_run_to(struct step_actor *actor, uintptr_t at,
 			       unsigned int times)
 {
-	bool there = step_break(actor, at);
+	bool there = arch_set_breakpoint(actor->tid, at);
 
 	while (there && times--)
 		there = step_continue(actor, 0) && step_ip(actor) == at;
-	return step_unbreak(actor) && there;
+	return arch_clear_breakpoint(actor->tid) && there;
 }
 
-/* A system-call instruction to send a stopped process to. */
+/* A system-call instruction that a stopped process can be sent to */
 asm (".pushsection .text\n"
-	"step_syscall_insn: syscall\n"
-	"int3\n"
+	"step_syscall_insn: " ARCH_SYSCALL_INSN "\n"
+	ARCH_TRAP_INSN "\n"
 	".popsection");
 extern const char step_syscall_insn[];
 
-/* Is that the instruction there? The tracer's vDSO is the same, and there, too. */
+/* Is that a system-call instruction? The tracer has the same vDSO at the same address. */
 static inline bool step_is_syscall(uintptr_t at)
 {
-	return !memcmp((void *)at, step_syscall_insn, 2);
+	return !memcmp((void *)at, step_syscall_insn, ARCH_SYSCALL_SIZE);
 }
 
 /* No vDSO is larger. */
 #define STEP_VDSO_SIZE		(64 * 1024)
 
-/* Between a step_trap() and the call that follows it. */
+/* More steps than there are from a step_trap() to the call that follows it */
 #define STEP_MAX_TO_CALL	1000
 
 /**
  * struct step_insn - an instruction of a call
  * @at:		its address
- * @visits:	how often the call has been there before
+ * @visits:	how often the call has executed it before
  */
 struct step_insn {
 	uintptr_t at;
@@ -259,10 +258,10 @@ struct step_insn {
 };
 
 /**
- * struct step_trace - the instructions of a call, in the vDSO
- * @n:		how many
- * @size:	how many there is room for
- * @syscalls:	how many of them make a system call
+ * struct step_trace - the instructions that a call executes in the vDSO
+ * @n:		their number
+ * @size:	the number that @insn has room for
+ * @syscalls:	the number of system calls among them
  * @insn:	in the order of execution
  */
 struct step_trace {
@@ -295,29 +294,38 @@ static inline bool step_add(struct step_trace *trace, uintptr_t at)
 	return true;
 }
 
-/**
- * step_record() - step through a call
- * @actor:	in the step_trap() before the call
- * @in_vdso:	whether an address is in the vDSO
- * @trace:	to be filled; zero, or one that is not needed any more
- *
- * Return: true, with the actor behind the call.
- */
-static inline bool step_record(struct step_actor *actor,
-			       bool (*in_vdso)(uintptr_t at),
-			       struct step_trace *trace)
+/* Step from the step_trap() before a call to its first instruction. */
+static inline bool step_enter(struct step_actor *actor, bool (*in_vdso)(uintptr_t at))
 {
 	unsigned int steps = 0;
-	uintptr_t at;
 
 	do {
 		if (!step_go(actor, PTRACE_SINGLESTEP, 0) ||
 		    steps++ > STEP_MAX_TO_CALL)
 			return false;
-		at = step_ip(actor);
-	} while (!in_vdso(at));
+	} while (!in_vdso(step_ip(actor)));
+	return true;
+}
 
-	for (trace->n = 0; in_vdso(at); at = step_ip(actor))
+/**
+ * step_record() - step through a call
+ * @actor:	in the step_trap() before the call
+ * @in_vdso:	whether an address is in the vDSO
+ * @trace:	to be filled in; zeroed, or a trace that is no longer needed
+ *
+ * Return: true, with the actor past the call, or false if it could not be stepped
+ * through.
+ */
+static inline bool step_record(struct step_actor *actor,
+			       bool (*in_vdso)(uintptr_t at),
+			       struct step_trace *trace)
+{
+	uintptr_t at;
+
+	if (!step_enter(actor, in_vdso))
+		return false;
+	trace->n = 0;
+	for (at = step_ip(actor); in_vdso(at); at = step_ip(actor))
 		if (!step_add(trace, at) ||
 		    !step_go(actor, PTRACE_SINGLESTEP, 0))
 			return false;
@@ -325,9 +333,10 @@ static inline bool step_record(struct step_actor *actor,
 }
 
 /*
- * Take the actor from the step_trap() before a call to its instruction @n. If
- * it was there before, the last one before that where it was not may be nearer.
- * False: the call took another way.
+ * Take the actor from the step_trap() before a call to the call's instruction @n. If
+ * the call executes that more than once, it may be faster to break at the last
+ * instruction before @n that it had not executed yet, and to step from there. Returns
+ * false if the call took another path.
  */
 static inline bool step_to(struct step_actor *actor,
 			   const struct step_trace *trace, unsigned int n)
@@ -346,7 +355,7 @@ static inline bool step_to(struct step_actor *actor,
 	return step_ip(actor) == trace->insn[n].at;
 }
 
-/* A single step of one thread. Its new status, -1 if it has ended. */
+/* Single-step one thread. Returns its new status, or -1 if it has ended. */
 static inline int step_single(pid_t tid)
 {
 	int status;
@@ -362,9 +371,9 @@ static inline int step_single(pid_t tid)
  * @actor:	stopped outside of system calls
  *
  * Parent and child are stopped at the same instruction, with the same registers.
- * The caller sets the child free with PTRACE_DETACH.
+ * The caller releases the child with PTRACE_DETACH.
  *
- * Return: process ID of the child, which is the actor's, or -1.
+ * Return: the child's process ID, or -1. The child's parent is the actor.
  */
 static inline pid_t step_inject_fork(struct step_actor *actor)
 {
@@ -374,29 +383,22 @@ static inline pid_t step_inject_fork(struct step_actor *actor)
 	unsigned long child;
 	bool ok;
 
-	if (ptrace(PTRACE_GETREGS, tid, NULL, &saved))
+	if (!step_get_regs(tid, &saved))
 		return -1;
 	regs = saved;
-	regs.rip = (uintptr_t)step_syscall_insn;
-	regs.orig_rax = -1;
-	regs.rax = __NR_clone;
-	regs.rdi = SIGCHLD;
-	regs.rsi = 0;
-	regs.rdx = 0;
-	regs.r10 = 0;
-	regs.r8 = 0;
+	arch_prepare_syscall(&regs, (uintptr_t)step_syscall_insn, __NR_clone, SIGCHLD);
 
-	/* One stop is for the child, the next one behind the system call. */
-	ok = !ptrace(PTRACE_SETREGS, tid, NULL, &regs) &&
+	/* The first stop reports the child, the second one is past the system call. */
+	ok = step_set_regs(tid, &regs) &&
 	     !ptrace(PTRACE_SETOPTIONS, tid, NULL,
 		     (long)(STEP_OPTIONS | PTRACE_O_TRACEFORK)) &&
 	     step_single(tid) >> 8 == forked &&
 	     !ptrace(PTRACE_GETEVENTMSG, tid, NULL, &child) &&
 	     step_single(tid) >> 8 == SIGTRAP &&
 	     !ptrace(PTRACE_SETOPTIONS, tid, NULL, (long)STEP_OPTIONS) &&
-	     !ptrace(PTRACE_SETREGS, tid, NULL, &saved) &&
+	     step_set_regs(tid, &saved) &&
 	     waitpid(child, NULL, __WALL) == (pid_t)child &&
-	     !ptrace(PTRACE_SETREGS, child, NULL, &saved);
+	     step_set_regs(child, &saved);
 	return ok ? (pid_t)child : -1;
 }
 

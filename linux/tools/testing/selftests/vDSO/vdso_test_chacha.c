@@ -2,8 +2,8 @@
 /*
  * vdso_test_chacha.c: the ChaCha20 block functions of the vDSO's getrandom()
  *
- * The functions are the kernel's own source, linked in here. Each of them has to
- * pass the same cases against a reference in plain C.
+ * The functions are built from the kernel's own source. Each of them must pass the same
+ * cases, most of them against a reference in plain C.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -20,7 +20,7 @@
 #include "vgetrandom_chacha.h"
 #include "../kselftest_harness.h"
 
-/* An emulated processor takes its time. */
+/* An emulated processor takes long. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 100
 
@@ -28,10 +28,10 @@
 #define KEY		32
 #define COUNTER		sizeof(uint64_t)
 
-/* A refill makes so many at most, and is all that may overwrite its key. */
+/* The most blocks of a refill, which is the only call that may overwrite its key */
 #define REFILL_BLOCKS	8
 
-/* A refill makes fewer blocks than this; wider ones fit several times. */
+/* More blocks than in a refill; the widest function makes these in several passes. */
 #define MAX_BLOCKS	68
 
 #define GUARD		0xa5
@@ -53,7 +53,7 @@ static void reference_blocks(uint8_t *dst, const uint8_t *key,
  * Helpers
  */
 
-/* The next bytes of a fixed sequence. */
+/* Fill memory with the next bytes of a fixed sequence. */
 static void fill(void *p, size_t len)
 {
 	static uint64_t x = 0x9e3779b97f4a7c15;
@@ -77,7 +77,7 @@ static size_t page_size(void)
 	return sysconf(_SC_PAGESIZE);
 }
 
-/* @pages pages with an inaccessible one on either side. */
+/* Map @pages pages with an inaccessible page on either side. */
 static uint8_t *fenced_pages(size_t pages)
 {
 	const size_t page = page_size();
@@ -91,7 +91,7 @@ static uint8_t *fenced_pages(size_t pages)
 	return p + page;
 }
 
-/* Make blocks and compare with the reference, the key being where it is. */
+/* Make blocks and compare them with the reference. Do not copy the key. */
 static bool makes_blocks(blocks_t blocks, uint8_t *dst, const uint8_t *key,
 			 uint64_t start, size_t nblocks)
 {
@@ -115,7 +115,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	siglongjmp(fault.env, 1);
 }
 
-/* Does a call fault? fault.address then tells where. */
+/* Does a call fault? If so, fault.address is the address. */
 static bool blocks_fault(blocks_t blocks, uint8_t *dst, const uint8_t *key,
 			 uint64_t *counter, size_t nblocks)
 {
@@ -132,13 +132,12 @@ static bool blocks_fault(blocks_t blocks, uint8_t *dst, const uint8_t *key,
 }
 
 /*
- * Cases. They return false, with a message where that says more than the name,
- * when the promise is broken.
+ * Cases. They return false if they fail, with a message if that says more than the name.
  */
 
-/* RFC 8439, appendix A.1: those of the vectors whose nonce is zero */
+/* RFC 8439, appendix A.1: the vectors with a nonce of zero */
 static const struct {
-	size_t at;			/* of the one byte in the key that is not 0 */
+	size_t at;			/* offset of the only nonzero byte in the key */
 	uint8_t value;
 	uint64_t counter;
 	uint32_t keystream[BLOCK / 4];
@@ -186,7 +185,7 @@ static bool gives_rfc8439_vectors(blocks_t blocks)
 	return true;
 }
 
-/* Blocks at @offset of fenced memory: the right ones, and nothing beside them. */
+/* Make blocks at @offset in fenced memory. Are they right, and is nothing else written? */
 static bool makes_only_blocks(blocks_t blocks, uint8_t *area, size_t len,
 			      size_t offset, size_t nblocks)
 {
@@ -213,7 +212,7 @@ static bool makes_any_count_at_any_alignment(blocks_t blocks)
 
 	for (n = 0; n < MAX_BLOCKS; n++) {
 		for (shift = 0; shift < BLOCK; shift++) {
-			/* The fence right before, then right behind. */
+			/* The fence right before, then right after */
 			if (!makes_only_blocks(blocks, area, len, shift, n) ||
 			    !makes_only_blocks(blocks, area, len,
 					       len - n * BLOCK - shift, n))
@@ -223,7 +222,7 @@ static bool makes_any_count_at_any_alignment(blocks_t blocks)
 	return true;
 }
 
-/* Key at any alignment, counter at that of its type, both against fences. */
+/* Try keys at any alignment, and counters at that of their type, both next to fences. */
 static bool reads_and_writes_no_more_than_key_and_counter(blocks_t blocks)
 {
 	const size_t page = page_size(), shifts = 2 * KEY, max = 9;
@@ -287,7 +286,7 @@ static bool counts_in_64_bits(blocks_t blocks)
 	return true;
 }
 
-/* A call that is cut off must not leave a counter that is used again. */
+/* A call that faults must not leave a counter that would be used again. */
 static bool advances_the_counter_before_it_stores(blocks_t blocks)
 {
 	const size_t page = page_size();
@@ -308,7 +307,7 @@ static bool advances_the_counter_before_it_stores(blocks_t blocks)
 	return true;
 }
 
-/* As many blocks as there is no memory for must reach the fence behind. */
+/* A call for more blocks than there is memory must reach the fence after it. */
 static bool takes_a_count_of_64_bits(blocks_t blocks)
 {
 	static const uint64_t counts[] = {
@@ -334,7 +333,7 @@ static bool takes_a_count_of_64_bits(blocks_t blocks)
 	return true;
 }
 
-/* The key anywhere from right before the output to right behind it. */
+/* Try keys anywhere from right before the output to right after it. */
 static bool may_overwrite_its_key(blocks_t blocks)
 {
 	uint8_t area[KEY + REFILL_BLOCKS * BLOCK + KEY];
@@ -353,7 +352,7 @@ static bool may_overwrite_its_key(blocks_t blocks)
 	return true;
 }
 
-/* As the vDSO refills: each key is what the last refill wrote over it. */
+/* Refill as the vDSO does: each refill overwrites its key, which is then the next one. */
 static bool refills_over_its_key(blocks_t blocks)
 {
 	uint8_t area[REFILL_BLOCKS * BLOCK];
@@ -368,14 +367,14 @@ static bool refills_over_its_key(blocks_t blocks)
 }
 
 /*
- * Cases that look at all registers and at the stack
+ * Cases that check all registers and the stack
  */
 
 #define STACK_BELOW	(64 * 1024)
 #define STACK_ABOVE	4096
 #define STACK_PATTERN	0xc3
 
-/* One call, with all there is to see afterwards. */
+/* One call, with everything that it may change */
 struct observed {
 	struct registers in;
 	struct registers out;
@@ -384,27 +383,6 @@ struct observed {
 	uint8_t *stack;			/* STACK_BELOW and STACK_ABOVE */
 	uint64_t counter;
 };
-
-/* The vector registers that the CPU has and the kernel lets us use */
-static int vector_width(void)
-{
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx512f") &&
-	    __builtin_cpu_supports("avx512bw"))
-		return WIDTH_AVX512;
-	return __builtin_cpu_supports("avx") ? WIDTH_AVX : WIDTH_SSE;
-}
-
-/* How many bytes of how many vector registers are loaded and stored? */
-static size_t vector_bytes(int width)
-{
-	return width == WIDTH_AVX512 ? 64 : width == WIDTH_AVX ? 32 : 16;
-}
-
-static size_t vector_count(int width)
-{
-	return width == WIDTH_AVX512 ? 32 : 16;
-}
 
 static struct observed *new_observed(void)
 {
@@ -417,34 +395,28 @@ static struct observed *new_observed(void)
 	return o;
 }
 
-/* Call with every register filled, the same way each time but for the key. */
+/* Make a call with every register filled; only the key differs from the last call. */
 static void observe(struct observed *o, blocks_t blocks, size_t nblocks)
 {
-	uint64_t *gp = o->in.gp;
-
 	fill(o->key, KEY);
 	memset(o->stack, STACK_PATTERN, STACK_BELOW + STACK_ABOVE);
 	memset(o->dst, 0, sizeof(o->dst));
 	o->counter = 0xfffffff0;
-	gp[GP_RDI] = (uintptr_t)o->dst;
-	gp[GP_RSI] = (uintptr_t)o->key;
-	gp[GP_RDX] = (uintptr_t)&o->counter;
-	gp[GP_RCX] = nblocks;
-	gp[GP_RSP] = (uintptr_t)(o->stack + STACK_BELOW);
+	arch_set_arguments(&o->in, o->stack + STACK_BELOW, o->dst, o->key, &o->counter,
+			   nblocks);
 	memset(&o->out, 0, sizeof(o->out));
-	call_with_registers(&o->in, &o->out, blocks, vector_width());
+	call_with_registers(&o->in, &o->out, blocks, arch_vector_width());
 }
 
 static bool leaves_the_stack_alone(blocks_t blocks)
 {
 	struct observed *o = new_observed();
-	const size_t below = STACK_BELOW - sizeof(uint64_t);
+	const size_t below = STACK_BELOW - ARCH_CALL_PUSHES;
 	size_t n;
 
 	fill(&o->in, sizeof(o->in));
 	for (n = 0; n < MAX_BLOCKS; n++) {
 		observe(o, blocks, n);
-		/* All but the return address. */
 		if (!all_bytes(o->stack, below, STACK_PATTERN) ||
 		    !all_bytes(o->stack + STACK_BELOW, STACK_ABOVE,
 			       STACK_PATTERN)) {
@@ -457,30 +429,26 @@ static bool leaves_the_stack_alone(blocks_t blocks)
 
 static bool keeps_callee_saved_registers_and_modes(blocks_t blocks)
 {
-	static const unsigned int kept[] = {
-		GP_RBX, GP_RSP, GP_RBP, GP_R12, GP_R12 + 1, GP_R12 + 2, GP_R15,
-	};
-	const uint64_t direction_flag = 1 << 10;
 	struct observed *o = new_observed();
-	uint32_t mxcsr = __builtin_ia32_stmxcsr();
-	size_t n, i;
+	const uint64_t modes = arch_modes();
+	int clobbered;
+	size_t n;
 
 	fill(&o->in, sizeof(o->in));
 	for (n = 0; n < MAX_BLOCKS; n++) {
 		observe(o, blocks, n);
-		for (i = 0; i < ARRAY_SIZE(kept); i++) {
-			if (o->out.gp[kept[i]] == o->in.gp[kept[i]])
-				continue;
-			ksft_print_msg("%zu blocks, register %u\n", n, kept[i]);
+		clobbered = arch_clobbered(&o->in, &o->out);
+		if (clobbered >= 0) {
+			ksft_print_msg("%zu blocks, register %d\n", n, clobbered);
 			return false;
 		}
-		if (o->out.flags & direction_flag || o->out.mxcsr != mxcsr)
+		if (!arch_modes_are_kept(&o->out, modes))
 			return false;
 	}
 	return true;
 }
 
-/* Each lane of 128 bits is zero, or has what it had before the call. */
+/* Is each lane of 128 bits zero, or the same as before the call? */
 static bool vector_is_clean(const uint8_t *before, const uint8_t *after,
 			    size_t bytes)
 {
@@ -495,16 +463,16 @@ static bool vector_is_clean(const uint8_t *before, const uint8_t *after,
 
 static bool leaves_nothing_in_vector_registers(blocks_t blocks)
 {
-	const int width = vector_width();
+	const int width = arch_vector_width();
 	struct observed *o = new_observed();
 	size_t n, i;
 
 	fill(&o->in, sizeof(o->in));
 	for (n = 0; n < MAX_BLOCKS; n++) {
 		observe(o, blocks, n);
-		for (i = 0; i < vector_count(width); i++) {
+		for (i = 0; i < arch_vector_count(width); i++) {
 			if (vector_is_clean(o->in.vector[i], o->out.vector[i],
-					    vector_bytes(width)))
+					    arch_vector_bytes(width)))
 				continue;
 			ksft_print_msg("%zu blocks, vector register %zu\n", n, i);
 			return false;
@@ -514,8 +482,8 @@ static bool leaves_nothing_in_vector_registers(blocks_t blocks)
 }
 
 /*
- * Two calls that differ in nothing but the key, and hence in the output, leave
- * the very same registers: flags, masks and control word included.
+ * Calls that differ only in the key, and hence in the output, must leave the same
+ * registers, including flags, masks and control word.
  */
 static bool leaves_registers_that_no_key_has_touched(blocks_t blocks)
 {
@@ -699,7 +667,7 @@ TEST_F(blocks, leaves_the_stack_alone)
 
 int main(int argc, char **argv)
 {
-	/* Test processes end without flushing. */
+	/* Test processes exit without flushing. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return test_harness_run(argc, argv);
 }

@@ -2,29 +2,27 @@
 /*
  * vdso_test_getrandom.c: what the vDSO's getrandom() promises its callers
  *
- * Without an argument, run all cases. "off" is for a kernel that was booted with
- * random.vdso_getrandom=off. "bench-single" and "bench-multi" time the vDSO, the C
- * library and the system call side by side, in one thread and in one thread per
+ * Without an argument, run all cases. "off" runs those for a kernel that was booted
+ * with random.vdso_getrandom=off. "bench-single" and "bench-multi" time the vDSO, the
+ * C library and the system call side by side, in one thread and in one thread per
  * online CPU.
  *
- * All output that counts as random goes through vgr_repeats(), so that a
- * repetition is found across cases, processes and threads.
+ * All random output goes through vgr_repeats(), which finds repetitions across cases,
+ * processes and threads.
  */
 #define _GNU_SOURCE
-#include <asm/prctl.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdalign.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/time.h>
 
 #include "vgetrandom_test.h"
 #include "../kselftest_harness.h"
 
-/* The kernel's cap on one transfer. */
+/* The kernel's limit on one transfer */
 #define LONGEST (INT_MAX & -(ssize_t)vgr.page)
 
 static struct vgr_pool pool;
@@ -35,15 +33,16 @@ static struct vgr_pool pool;
 
 TEST(symbol_and_alias_have_the_version)
 {
-	EXPECT_EQ((void *)vgr.call, vdso_sym(VGR_VERSION, "getrandom"));
+	EXPECT_EQ((void *)vgr.call, vdso_sym(VGR_VERSION, VGR_ALIAS));
 	EXPECT_TRUE(vgr_in_vdso((uintptr_t)vgr.call));
 	EXPECT_EQ(NULL, vdso_sym("LINUX_2.6.15", VGR_NAME));
-	EXPECT_EQ(NULL, vdso_sym("LINUX_2.6.15", "getrandom"));
+	EXPECT_EQ(NULL, vdso_sym("LINUX_2.6.15", VGR_ALIAS));
 }
 
+#ifdef ARCH_MAP_VDSO_32
 /*
- * Replace this process's vDSO by another image and see whether that has
- * getrandom(). 0 or 1, or a negative errno value if the image is not to be had.
+ * Replace this process's vDSO by another image and see whether that has getrandom().
+ * Returns 0 or 1, or a negative errno value if there is no such image.
  */
 static int image_has_getrandom(int image, unsigned char elf_class)
 {
@@ -92,6 +91,7 @@ TEST(symbol_is_not_in_the_x32_image)
 		SKIP(return, "x32 image: needs X86_X32_ABI and CHECKPOINT_RESTORE");
 	EXPECT_EQ(0, ret);
 }
+#endif /* ARCH_MAP_VDSO_32 */
 
 /*
  * The parameter query
@@ -127,7 +127,7 @@ TEST(query_tells_usable_parameters)
 
 TEST(query_is_only_the_exact_query)
 {
-	/* Where a state could be: whether that matters is another case. */
+	/* Aligned like a state. Misaligned states have a case of their own. */
 	static alignas(64) struct vgetrandom_opaque_params params;
 	const size_t size = vgr.params.size_of_opaque_state;
 	unsigned char byte;
@@ -166,9 +166,8 @@ TEST(query_is_only_the_exact_query)
  */
 
 /*
- * Draw @len bytes to @offset in a guarded buffer: is the length right, is every
- * byte written and none beside, and is nothing a repetition? The return value
- * names the first thing that is wrong.
+ * Draw @len bytes to @offset in a guarded buffer. Check the return value, that each
+ * byte of the buffer is written and none beside it, and that nothing is repeated.
  */
 static const char *try_draw(size_t len, size_t offset, void *state)
 {
@@ -235,7 +234,7 @@ TEST(bytes_at_every_alignment)
 	}
 }
 
-/* Does the state still have something of what it has just handed out? */
+/* Does the state still contain output that it has just handed out? */
 static bool state_keeps_output(void *state, size_t len)
 {
 	unsigned char output[len];
@@ -252,7 +251,7 @@ TEST(bytes_handed_out_are_erased_from_the_state)
 	state = warm_state();
 	ASSERT_NE(NULL, state);
 	for (len = sizeof(uint64_t); len <= 1100; len += 1 + len / 16) {
-		/* Chance does not strike twice. */
+		/* Once may be chance. */
 		ASSERT_FALSE(state_keeps_output(state, len) &&
 			     state_keeps_output(state, len)) {
 			TH_LOG("%zu bytes", len);
@@ -272,7 +271,7 @@ TEST(length_zero_is_served)
 	EXPECT_EQ(GUARD, byte);
 }
 
-/* Two gibibytes of addresses, all of which are the same two mebibytes. */
+/* Map two gibibytes of addresses, all of them to the same two mebibytes. */
 static unsigned char *alias_huge(size_t len)
 {
 	const size_t part = 2 << 20;
@@ -295,16 +294,16 @@ static unsigned char *alias_huge(size_t len)
 	return area;
 }
 
-/* Does a register say that about as much as the cap is still to be drawn? */
-static bool register_has_cap(const greg_t *regs, const unsigned char *buffer)
+/* Does a register show that nearly as much as the cap remains to be drawn? */
+static bool register_has_cap(const mcontext_t *context, const unsigned char *buffer)
 {
 	const unsigned long cap = LONGEST, block = 64, slack = 4096;
-	int i;
+	size_t i;
 
-	for (i = 0; i < NGREG; i++) {
-		const unsigned long value = regs[i];
+	for (i = 0; i < ARRAY_SIZE(MC_REGS(context)); i++) {
+		const unsigned long value = MC_REGS(context)[i];
 
-		/* In bytes, in blocks, or as the address where it ends. */
+		/* In bytes, in blocks, or as the end address */
 		if (cap - value < slack ||
 		    cap / block - value < slack / block ||
 		    (unsigned long)buffer + cap - value < slack)
@@ -314,9 +313,9 @@ static bool register_has_cap(const greg_t *regs, const unsigned char *buffer)
 }
 
 /*
- * To draw two gibibytes takes most of a minute where the CPU is emulated. But the
- * cap is known from the start, and a large request soon writes to the buffer. Let
- * it fault there, and look for what is left in the registers.
+ * Drawing two gibibytes takes most of a minute on an emulated CPU. But the function
+ * applies the cap first, and soon writes to the buffer. Let it fault there, and look
+ * for the remaining length in the registers.
  */
 TEST(length_is_capped_like_the_system_call)
 {
@@ -333,16 +332,16 @@ TEST(length_is_capped_like_the_system_call)
 	bad += vgr.page;
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		ASSERT_EQ(FAULTED, draw_or_fault(bad, lens[i], state, size));
-		EXPECT_TRUE(register_has_cap(fault.regs, bad)) {
+		EXPECT_TRUE(register_has_cap(&fault.context, bad)) {
 			TH_LOG("%zu bytes", lens[i]);
 		}
 	}
-	/* The look is not blind. */
+	/* Without the cap in a register, none is found. */
 	ASSERT_EQ(FAULTED, draw_or_fault(bad, LONGEST / 2, state, size));
-	EXPECT_FALSE(register_has_cap(fault.regs, bad));
+	EXPECT_FALSE(register_has_cap(&fault.context, bad));
 }
 
-/* As it says, on a CPU that is fast enough. */
+/* Really draw that much, if the CPU is fast enough. */
 TEST(length_beyond_int_max_returns_the_cap)
 {
 	const size_t len = (size_t)INT_MAX + 2, sample = 4 << 20;
@@ -382,12 +381,12 @@ TEST(length_beyond_the_buffer_faults_or_ends_there)
 		ssize_t ret = draw_or_fault(area, lens[i], state,
 					    vgr.params.size_of_opaque_state);
 
-		/* A fault at the first byte that is not there, or none. */
+		/* Either a fault at the first byte that is not mapped, or none. */
 		EXPECT_EQ(ret == FAULTED ? FAULTED :
 			  vgr_syscall(area, lens[i], 0), ret);
 		if (ret == FAULTED)
 			EXPECT_EQ(area + mapped, (void *)fault.address);
-		/* As a length that is no state's: by system call. */
+		/* A wrong length of the state makes it a system call. */
 		EXPECT_EQ(vgr_syscall(area, lens[i], 0),
 			  vgr.call(area, lens[i], 0, state, 1));
 		EXPECT_EQ(mapped, vgr_draw(area, mapped, state));
@@ -399,7 +398,7 @@ TEST(length_beyond_the_buffer_faults_or_ends_there)
  * Flags and errors
  */
 
-/* Compare results for some flags. False: vDSO and system call differ. */
+/* Do vDSO and system call return the same for these flags? */
 static bool same_result(unsigned int flags, void *state)
 {
 	static const size_t lens[] = { 0, 16, 600 };
@@ -475,7 +474,7 @@ TEST(buffer_that_is_inaccessible_faults)
 	state = warm_state();
 	bad[0] = NULL;
 	bad[1] = fenced_alloc(vgr.page);
-	bad[2] = (unsigned char *)0xffff800000000000;
+	bad[2] = (unsigned char *)ARCH_KERNEL_ADDRESS;
 	bad[3] = fenced_alloc(vgr.page);
 	ASSERT_TRUE(state && bad[1] && bad[3]);
 	bad[1] += vgr.page;
@@ -491,7 +490,7 @@ TEST(buffer_that_is_inaccessible_faults)
 			EXPECT_EQ(ret == FAULTED ? FAULTED : -EFAULT, ret);
 			if (ret == FAULTED)
 				EXPECT_LT(fault.address - start, lens[j]);
-			/* As a length that is no state's: by system call. */
+			/* A wrong length of the state makes it a system call. */
 			EXPECT_EQ(-EFAULT, draw_or_fault(bad[i], lens[j], state,
 							 1));
 			EXPECT_EQ(sizeof(output),
@@ -523,13 +522,11 @@ static int draw_many(void *unused)
 TEST(served_without_system_calls)
 {
 	const size_t lens[] = { 0, 1, 4, 32, 100, 1100, 4096, 65536 };
-	struct watch watch = { .len = 65536 };
+	struct watch watch;
 	struct calls calls;
 	size_t i;
 
-	work.buffer = shared_alloc(watch.len);
-	ASSERT_NE(NULL, work.buffer);
-	watch.buffer = work.buffer;
+	ASSERT_TRUE(watch_work(&watch, 65536));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		work.len = lens[i];
 		work.draws = lens[i] == 4 ? 100000 : 1 + 65536 / (lens[i] + 32);
@@ -537,7 +534,7 @@ TEST(served_without_system_calls)
 			SKIP(return, "no system calls: tracing not permitted");
 		EXPECT_EQ(0, calls.status);
 		EXPECT_EQ(0, calls.handed);
-		/* One for the new state, more if the kernel reseeds. */
+		/* One for the new state, and more if the kernel reseeds */
 		EXPECT_LE(calls.reseeds, 4);
 		if (lens[i] == 4)
 			ksft_print_msg("%zu draws of 4 bytes: %u handed over, %u reseeds\n",
@@ -548,14 +545,10 @@ TEST(served_without_system_calls)
 static int draw_around_reseed(void *unused)
 {
 	void *state = warm_state();
-	int fd, ret;
 
 	if (!state)
 		return 1;
-	fd = open("/dev/urandom", O_RDWR);
-	ret = ioctl(fd, RNDRESEEDCRNG);
-	close(fd);
-	if (fd < 0 || ret)
+	if (!may_reseed())
 		return KSFT_SKIP;
 	return vgr_draw(work.buffer, work.len, state) == (ssize_t)work.len ? 0 : 2;
 }
@@ -563,13 +556,11 @@ static int draw_around_reseed(void *unused)
 TEST(kernel_reseed_is_noticed_by_the_next_draw)
 {
 	static const size_t lens[] = { 1, 4, 32, 64, 1000 };
-	struct watch watch = { .len = vgr.page };
+	struct watch watch;
 	struct calls calls;
 	size_t i;
 
-	work.buffer = shared_alloc(watch.len);
-	ASSERT_NE(NULL, work.buffer);
-	watch.buffer = work.buffer;
+	ASSERT_TRUE(watch_work(&watch, vgr.page));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		work.len = lens[i];
 		if (!count_calls(draw_around_reseed, NULL, &watch, &calls))
@@ -589,12 +580,10 @@ static int draw_in_time_namespace(void *unused)
 
 TEST(served_without_system_calls_in_a_time_namespace)
 {
-	struct watch watch = { .len = vgr.page };
+	struct watch watch;
 	struct calls calls;
 
-	work.buffer = shared_alloc(watch.len);
-	ASSERT_NE(NULL, work.buffer);
-	watch.buffer = work.buffer;
+	ASSERT_TRUE(watch_work(&watch, vgr.page));
 	work.len = 40;
 	work.draws = 1000;
 	if (!unshare_time())
@@ -616,14 +605,14 @@ static int draw_denied(void *unused)
 		return 1;
 	if (!filter_getrandom(SECCOMP_RET_ERRNO | EPERM))
 		return KSFT_SKIP;
-	/* A warm state may well be of use, until the kernel reseeds. */
+	/* A warm state serves draws until the kernel reseeds. */
 	for (i = 0; i < work.draws; i++) {
 		ssize_t ret = vgr_draw(work.buffer, work.len, state);
 
 		if (ret != (ssize_t)work.len && ret != -EPERM)
 			return 2;
 	}
-	/* A new one is not. */
+	/* A wiped one does not. */
 	for (i = 0; i < work.draws; i++) {
 		vgr_wipe(state);
 		if (vgr_draw(work.buffer, work.len, state) != -EPERM)
@@ -634,12 +623,10 @@ static int draw_denied(void *unused)
 
 TEST(seccomp_that_denies_ends_in_eperm_and_no_loop)
 {
-	struct watch watch = { .len = vgr.page };
+	struct watch watch;
 	struct calls calls;
 
-	work.buffer = shared_alloc(watch.len);
-	ASSERT_NE(NULL, work.buffer);
-	watch.buffer = work.buffer;
+	ASSERT_TRUE(watch_work(&watch, vgr.page));
 	work.len = 40;
 	work.draws = 100;
 	if (!count_calls(draw_denied, NULL, &watch, &calls))
@@ -648,11 +635,11 @@ TEST(seccomp_that_denies_ends_in_eperm_and_no_loop)
 		SKIP(return, "seccomp: no filters");
 	EXPECT_EQ(0, calls.status);
 	EXPECT_LE(calls.handed, 2 * work.draws);
-	/* One a draw, which is then handed over, and what the warm state took. */
+	/* One for each draw, which then falls back, and those for the warm state */
 	EXPECT_LE(calls.reseeds, calls.handed + 2);
 }
 
-/* How many draws of a warm state, then of a new one, there were. */
+/* The number of draws from a warm state, and from a wiped one */
 static struct {
 	unsigned int warm;
 	unsigned int fresh;
@@ -703,10 +690,10 @@ TEST(seccomp_that_kills_does_so_only_for_a_new_key)
 
 static struct {
 	unsigned int signals;
-	unsigned int outside;	/* with an address that is not in the vDSO */
+	unsigned int outside;	/* of these, with an address outside the vDSO */
 } trapped;
 
-/* What a sandbox does that has its own idea of a system call's result. */
+/* Like a sandbox, decide on the result of the system call. */
 static void on_sigsys(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
@@ -714,7 +701,7 @@ static void on_sigsys(int sig, siginfo_t *info, void *context)
 	trapped.signals++;
 	if (!vgr_in_vdso((uintptr_t)info->si_call_addr))
 		trapped.outside++;
-	uc->uc_mcontext.gregs[REG_RAX] = -ENOSYS;
+	UC_RET(uc) = -ENOSYS;
 }
 
 TEST(seccomp_that_traps_ends_in_what_the_handler_says)
@@ -732,14 +719,14 @@ TEST(seccomp_that_traps_ends_in_what_the_handler_says)
 		ASSERT_EQ(0, vgr_wipe(state));
 		EXPECT_EQ(-ENOSYS, vgr_draw(output, sizeof(output), state));
 	}
-	/* The fetch of a key, and the caller's own request. */
+	/* One signal for the fetch of a key, and one for the fallback */
 	EXPECT_GE(trapped.signals, draws);
 	EXPECT_LE(trapped.signals, 2 * draws);
 	EXPECT_EQ(0, trapped.outside);
 }
 
 /*
- * States that are not what they should be
+ * Unusual states
  */
 
 TEST(state_of_wrong_length_goes_to_the_system_call)
@@ -765,7 +752,7 @@ TEST(state_of_wrong_length_goes_to_the_system_call)
 			TH_LOG("opaque_len %zu: state used", lens[i]);
 		}
 	}
-	/* Nor does it matter then where the state is. */
+	/* Then the address of the state does not matter, either. */
 	EXPECT_EQ(sizeof(output), vgr.call(output, sizeof(output), 0, NULL, 0));
 	EXPECT_EQ(sizeof(output), vgr.call(output, sizeof(output), 0,
 					   state + vgr.page, 0));
@@ -786,8 +773,8 @@ TEST(state_null_is_served_or_faults_there)
 }
 
 /*
- * Draws with a state at some offset of two fenced pages must be right in
- * themselves and leave the rest of the pages alone.
+ * Draws from a state at an offset into two pages must be correct, and leave the rest
+ * of the pages alone.
  */
 static const char *try_state_at(unsigned char *pages, size_t offset)
 {
@@ -811,7 +798,7 @@ static const char *try_state_at(unsigned char *pages, size_t offset)
 	return fine;
 }
 
-/* Half of a state can be wiped without the other: nothing may depend on it. */
+/* The kernel can drop half of such a state, so the vDSO must not use it. */
 static bool state_crosses(size_t offset)
 {
 	return offset < vgr.page && offset + vgr.params.size_of_opaque_state > vgr.page;
@@ -848,9 +835,9 @@ TEST(state_across_a_page_boundary_is_served_and_left_alone)
 }
 
 /*
- * Draw with a state that holds anything. The bytes may be poor, which nobody
- * can tell from the outside, but the length must be right, and nothing else may
- * be written than the buffer and the state.
+ * Draw from a state with arbitrary contents. The output need not be random, but the
+ * return value must be correct, and nothing may be written except the buffer and the
+ * state.
  */
 static const char *try_garbage(unsigned char *page, size_t offset,
 			       const unsigned char *contents)
@@ -886,7 +873,7 @@ TEST(state_with_any_contents_is_harmless)
 		0, 1, 63, 255, 256, 0x7fffffff, 0x80000000, 0xffffffff,
 	};
 	const size_t size = vgr.params.size_of_opaque_state;
-	/* The fence right behind the state, then right before it. */
+	/* The fence right after the state, then right before it */
 	const size_t offsets[] = { vgr.page - size, 0 };
 	unsigned char warm[size], contents[size], *page;
 	size_t place, offset, at, i;
@@ -900,7 +887,7 @@ TEST(state_with_any_contents_is_harmless)
 		offset = offsets[place];
 		memset(page, GUARD, vgr.page);
 
-		/* Each word of a warm state, with values near some limit. */
+		/* Each word of a warm state, with values near limits */
 		for (i = 0; i < size / 4 * ARRAY_SIZE(values); i++) {
 			const uint32_t *value = &values[i % ARRAY_SIZE(values)];
 
@@ -912,7 +899,7 @@ TEST(state_with_any_contents_is_harmless)
 				TH_LOG("%#x at %zu", *value, at);
 			}
 		}
-		/* All bytes the same. */
+		/* All bytes the same */
 		for (i = 0; i < 256; i++) {
 			memset(contents, i, size);
 			ASSERT_STREQ(fine, try_garbage(page, offset,
@@ -920,7 +907,7 @@ TEST(state_with_any_contents_is_harmless)
 				TH_LOG("%#zx everywhere", i);
 			}
 		}
-		/* Half of a warm state, half of a fixed sequence. */
+		/* Half of a warm state, half of a fixed sequence */
 		srandom(1);
 		for (i = 0; i < 300; i++) {
 			for (at = 0; at < size; at++)
@@ -951,7 +938,7 @@ TEST(state_wiped_between_calls_never_repeats)
 	EXPECT_EQ(0, vgr_repeats(output, n));
 }
 
-/* A thread that wipes a state while another one draws from it. */
+/* A thread that wipes a state while another thread draws from it */
 struct wiper {
 	void *state;
 	atomic_uint draws;	/* whole draws so far */
@@ -966,13 +953,13 @@ static void *wipe_while_drawn(void *arg)
 	volatile unsigned int spin;
 
 	while (!atomic_load(&wiper->quit)) {
-		/* Not before the last one has been made good. */
+		/* Wait until the other thread has recovered from the last wipe. */
 		if (atomic_load(&wiper->draws) - seen < 2) {
 			sched_yield();
 			continue;
 		}
 		seen = atomic_load(&wiper->draws);
-		/* Not always at the same place. */
+		/* Do not always wipe at the same point of a draw. */
 		delay = delay * 69069 + 1;
 		for (spin = 0; spin < delay >> 22; spin++)
 			;
@@ -983,8 +970,8 @@ static void *wipe_while_drawn(void *arg)
 }
 
 /*
- * Draw until there have been @wipes wipes, and look for zeros everywhere, and for
- * repetitions at the start of each draw. The return value names what is wrong.
+ * Draw until there have been @wipes wipes. Look for zeros everywhere, and for
+ * repetitions at the start of each draw.
  */
 static const char *try_while_wiped(struct wiper *wiper, unsigned int wipes)
 {
@@ -1000,7 +987,7 @@ static const char *try_while_wiped(struct wiper *wiper, unsigned int wipes)
 			return "wrong return value";
 		if (memmem(output, len, zeros, sizeof(zeros)))
 			return "zeros";
-		/* All draws would be more than there is room for. */
+		/* There is no room to remember all draws. */
 		if (i < 20000 && vgr_repeats(output, 16))
 			return "output repeats itself";
 		atomic_fetch_add(&wiper->draws, 1);
@@ -1032,13 +1019,13 @@ TEST(state_wiped_by_another_thread_never_repeats)
 #define FAMILY	4
 #define SHARE	512
 
-/* Draw, fork, and draw on in both, down to the last generation. */
+/* Draw, fork, and go on drawing in both, down to the last generation. */
 static bool family_draw(unsigned char *output, int generation, void *state)
 {
 	unsigned char *own = output + generation * SHARE;
 	pid_t pid;
 
-	/* The same state in parent and child: warm, and at another point. */
+	/* Fork with a warm state, at another point of the batch each time. */
 	if (vgr_draw(own, generation + 1, state) != generation + 1)
 		return false;
 	if (generation + 1 < FAMILY) {
@@ -1052,7 +1039,7 @@ static bool family_draw(unsigned char *output, int generation, void *state)
 	return vgr_draw(own, SHARE - FAMILY, state) == SHARE - FAMILY;
 }
 
-/* Have a family draw, with output for as many bytes as it says. */
+/* Have a family draw, and look for repetitions in all output. */
 static bool try_family(unsigned char *output, void *state)
 {
 	size_t i;
@@ -1173,13 +1160,11 @@ TEST(threads_with_a_state_each_draw_different_bytes)
 		EXPECT_EQ(0, vgr_repeats(output[i], THREAD_OUTPUT));
 }
 
-#define NESTED 40
-
 /*
  * Switched off
  */
 
-/* The query is refused, and says nothing. */
+/* The query is refused, and writes nothing. */
 static bool off_refuses_the_query(void)
 {
 	struct vgetrandom_opaque_params params;
@@ -1190,9 +1175,9 @@ static bool off_refuses_the_query(void)
 }
 
 /*
- * Whoever draws all the same, say because a process was moved here from a kernel
- * that has it switched on, gets what the system call gives, and the state is left
- * alone, whatever it is and however long it is said to be.
+ * A process may draw all the same, for example if it was migrated from a kernel that
+ * has the function switched on. Such a draw must return what the system call returns
+ * and leave the state alone, for any length of the state.
  */
 static bool off_leaves_draws_to_the_system_call(void)
 {
@@ -1272,7 +1257,7 @@ static void *bench_thread(void *state)
 	return state;
 }
 
-/* Seconds that it takes all threads to draw bench.times times each. */
+/* The seconds that all threads take to draw bench.times times each */
 static double bench_once(void **states)
 {
 	pthread_t threads[bench.threads];
@@ -1297,7 +1282,7 @@ static double bench_once(void **states)
 	return seconds() - start;
 }
 
-/* Time one subject for about @target seconds, however slow the machine is. */
+/* Time one subject for about @target seconds, regardless of the machine's speed. */
 static void bench_subject(void **states, double target)
 {
 	double took;
@@ -1320,7 +1305,7 @@ static int bench_all(unsigned int threads)
 	void *states[threads];
 	size_t i, j;
 
-	/* A page for each thread, so that no two share a cache line. */
+	/* Give each thread a page, so that no two share a cache line. */
 	for (i = 0; i < threads; i++) {
 		states[i] = warm_state();
 		if (!states[i])

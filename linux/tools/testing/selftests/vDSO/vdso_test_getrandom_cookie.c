@@ -14,7 +14,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -53,20 +52,6 @@ static const struct {
 	{ "vDSO",	 ask_vdso },
 	{ "system call", vgr_syscall },
 };
-
-static int random_fd = -1;
-
-static bool reseed(void)
-{
-	return !ioctl(random_fd, RNDRESEEDCRNG);
-}
-
-/* May this process reseed the kernel's generator? */
-static bool may_reseed(void)
-{
-	random_fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-	return random_fd >= 0 && reseed();
-}
 
 /*
  * The request
@@ -197,7 +182,7 @@ TEST(buffer_that_is_inaccessible_faults)
 	unsigned char *page = fenced_alloc(vgr.page);
 	unsigned char *bad[] = {
 		NULL, page + vgr.page, page + vgr.page - 1, page + vgr.page - 7,
-		page - 1, (unsigned char *)0xffff800000000000,
+		page - 1, (unsigned char *)ARCH_KERNEL_ADDRESS,
 	};
 	size_t i, j, k;
 
@@ -394,7 +379,7 @@ TEST(opaque_state_and_its_length_are_ignored)
 				SSIZE_MAX, VGR_QUERY - 1, VGR_QUERY };
 	unsigned char *page = fenced_alloc(vgr.page);
 	unsigned char *states[] = { NULL, page, page + 1, page + 64, page + vgr.page,
-				    page - 1, (unsigned char *)0xffff800000000000 };
+				    page - 1, (unsigned char *)ARCH_KERNEL_ADDRESS };
 	uint64_t cookie;
 	size_t i, j;
 
@@ -444,10 +429,7 @@ static int ask_in_time_namespace(void *unused)
 static bool prepare_to_ask(struct watch *watch)
 {
 	work.draws = 1200;
-	work.buffer = shared_alloc(vgr.page);
-	watch->buffer = work.buffer;
-	watch->len = vgr.page;
-	return work.buffer;
+	return watch_work(watch, vgr.page);
 }
 
 TEST(served_without_system_calls)
@@ -517,62 +499,46 @@ TEST(refused_requests_reach_the_seccomp_filter)
  * 32-bit programs
  */
 
-#define IA32_GETRANDOM 355
-
-static int ask_ia32(void *cookies, unsigned int len, unsigned int flags)
-{
-	int ret;
-
-	asm volatile ("int $0x80"
-		      : "=a" (ret)
-		      : "0" (IA32_GETRANDOM), "b" (cookies), "c" (len), "d" (flags)
-		      : "memory", "r8", "r9", "r10", "r11");
-	return ret;
-}
-
-static int try_ia32(void *cookies)
-{
-	return ask_ia32(cookies, 0, 0) ? KSFT_SKIP : 0;
-}
-
-/* Try in a child: int $0x80 faults without IA32_EMULATION. */
-static bool has_ia32(void *cookies)
+#ifdef ARCH_COMPAT_MAP
+/* Try in a child: such a call faults without IA32_EMULATION. */
+static bool has_compat(void *cookies)
 {
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(try_ia32(cookies));
+		_exit(arch_compat_getrandom(cookies, 0, 0) ? KSFT_SKIP : 0);
 	return !reap(pid);
 }
 
 TEST(programs_of_32_bits_get_the_same_cookies)
 {
 	unsigned char *low = mmap(NULL, vgr.page, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+				  MAP_PRIVATE | MAP_ANONYMOUS | ARCH_COMPAT_MAP, -1, 0);
 	struct cookies cookies;
 	bool same = false;
 	unsigned int len;
 	size_t try;
 
 	ASSERT_NE(MAP_FAILED, low);
-	if (!has_ia32(low))
+	if (!has_compat(low))
 		SKIP(return, "32-bit programs: no IA32_EMULATION");
 	for (len = 0; len <= 64; len++) {
 		memset(low, 0, 64);
-		EXPECT_EQ(expected_of(len), ask_ia32(low + 4, len, GRND_TIMESTAMP));
+		EXPECT_EQ(expected_of(len), arch_compat_getrandom(low + 4, len, GRND_TIMESTAMP));
 	}
-	EXPECT_EQ(-EINVAL, ask_ia32(low, 8, GRND_TIMESTAMP | GRND_RANDOM));
-	EXPECT_EQ(-EFAULT, ask_ia32(NULL, 8, GRND_TIMESTAMP));
+	EXPECT_EQ(-EINVAL, arch_compat_getrandom(low, 8, GRND_TIMESTAMP | GRND_RANDOM));
+	EXPECT_EQ(-EFAULT, arch_compat_getrandom(NULL, 8, GRND_TIMESTAMP));
 	for (try = 0; try < TRIES && !same; try++) {
 		memset(low, 0, 64);
 		memset(&cookies, 0, sizeof(cookies));
-		ASSERT_EQ(16, ask_ia32(low + 4, 16, GRND_TIMESTAMP));
+		ASSERT_EQ(16, arch_compat_getrandom(low + 4, 16, GRND_TIMESTAMP));
 		ASSERT_EQ(16, vgr_syscall(&cookies, 16, GRND_TIMESTAMP));
 		same = !memcmp(low + 4, &cookies, sizeof(cookies)) &&
-		       !ask_ia32(low + 4, 16, GRND_TIMESTAMP | GRND_NONBLOCK);
+		       !arch_compat_getrandom(low + 4, 16, GRND_TIMESTAMP | GRND_NONBLOCK);
 	}
 	EXPECT_TRUE(same);
 }
+#endif /* ARCH_COMPAT_MAP */
 
 /*
  * Interrupted at every instruction
@@ -690,12 +656,10 @@ static const char *judge(unsigned int event)
  */
 static bool step_into(struct step_actor *actor, const struct step_trace *trace, unsigned int n)
 {
-	unsigned int steps = 0;
+	unsigned int steps;
 
-	do {
-		if (!step_go(actor, PTRACE_SINGLESTEP, 0) || steps++ > STEP_MAX_TO_CALL)
-			return false;
-	} while (!vgr_in_vdso(step_ip(actor)));
+	if (!step_enter(actor, vgr_in_vdso))
+		return false;
 	for (steps = 0; steps < n; steps++)
 		if (!step_go(actor, PTRACE_SINGLESTEP, 0))
 			return false;

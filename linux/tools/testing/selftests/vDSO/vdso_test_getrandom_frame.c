@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vdso_test_getrandom_frame.c: what a signal handler sees of the getrandom() that it
- * interrupts
+ * vdso_test_getrandom_frame.c: what a signal handler sees when it interrupts getrandom()
  *
- * Profilers take the address at which a signal interrupted a program, look for the
+ * Profilers take the address at which a signal interrupted a program, look up the
  * symbol that contains it, and unwind from there. Sandboxes check that SIGSYS comes
  * from a system-call instruction. Tools that patch functions of the vDSO in place
- * expect to run all of what they wrote. The kernel changes the address when a signal
- * interrupts a draw, so all three need to find at the new address what they would
- * find anywhere else.
+ * expect all instructions of their patch to be executed. The kernel changes the
+ * address when a signal interrupts a draw, and none of the three may notice.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -33,10 +31,10 @@
 #define SYS_USER_DISPATCH		2
 #endif
 
-/* Slow kernels take their time, and the slowest have PATIENCE in the environment. */
+/* A time limit that is long enough for slow kernels */
 #define SECONDS		300
 
-/* Room that an exported function has to itself, for tools that patch it. */
+/* The least room that an exported function has to itself, for tools that patch it */
 #define OWN_BYTES	64
 
 #define MAX_FRAMES	8
@@ -99,7 +97,7 @@ static bool is_named(uintptr_t at)
 	return false;
 }
 
-/* How much of a function a tool may have replaced, or looks at as its own. */
+/* The size of a function, with the room after it that a tool may overwrite */
 static size_t own_size(const struct vgr_range *symbol)
 {
 	size_t size = symbol->end - symbol->start;
@@ -121,55 +119,41 @@ static bool belongs_to_symbol(uintptr_t at)
  * Unwinding out of the vDSO, as simple unwinders do
  */
 
-static void first_frame(struct uw_frame *frame, const ucontext_t *uc)
-{
-	const greg_t *reg = uc->uc_mcontext.gregs;
-	const struct user_regs_struct regs = {
-		.rbx = reg[REG_RBX], .rbp = reg[REG_RBP], .rsp = reg[REG_RSP],
-		.r12 = reg[REG_R12], .r13 = reg[REG_R13], .r14 = reg[REG_R14],
-		.r15 = reg[REG_R15], .rip = reg[REG_RIP],
-		.rax = reg[REG_RAX], .rcx = reg[REG_RCX], .rdx = reg[REG_RDX],
-		.rsi = reg[REG_RSI], .rdi = reg[REG_RDI], .r8 = reg[REG_R8],
-		.r9 = reg[REG_R9], .r10 = reg[REG_R10], .r11 = reg[REG_R11],
-	};
-
-	uw_first(frame, getpid(), &regs);
-}
-
-/* Does the interrupted context lead back to marked_draw(), with its marks intact? */
+/* Does unwinding lead back to marked_draw(), with its marks intact? */
 static bool leads_to_caller(const ucontext_t *uc)
 {
+	const struct user_regs_struct regs = arch_interrupted_regs(uc);
 	const void *image = (void *)vgr.vdso.start;
 	struct uw_frame frame;
 	unsigned int depth;
 	size_t i;
 
-	first_frame(&frame, uc);
-	for (depth = 0; vgr_in_vdso(frame.reg[UW_RIP]); depth++) {
+	uw_first(&frame, getpid(), &regs);
+	for (depth = 0; vgr_in_vdso(frame.reg[DWARF_IP]); depth++) {
 		/* A return address may be that of the next function. */
 		if (depth == MAX_FRAMES ||
-		    !uw_step_simple(image, &frame, frame.reg[UW_RIP] - !!depth))
+		    !uw_step_simple(image, &frame, frame.reg[DWARF_IP] - !!depth))
 			return false;
 	}
-	if (frame.reg[UW_RIP] != (uintptr_t)marked_return ||
-	    frame.reg[UW_RSP] != marked_sp)
+	if (frame.reg[DWARF_IP] != (uintptr_t)marked_return ||
+	    frame.reg[DWARF_SP] != marked_sp)
 		return false;
-	for (i = 0; i < ARRAY_SIZE(marks); i++)
-		if (!(frame.known >> marks[i].number & 1) ||
-		    frame.reg[marks[i].number] != marks[i].mark)
+	for (i = 0; i < ARRAY_SIZE(marked); i++)
+		if (!(frame.known >> marked[i] & 1) ||
+		    frame.reg[marked[i]] != MARK(marked[i]))
 			return false;
 	return true;
 }
 
 /**
- * struct view - what handlers saw, in memory that the tracer of a process shares
- * @signals:	how many signals there were
- * @in_vdso:	of these, how many interrupted the vDSO
- * @named:	of these, how many found a symbol
- * @unwound:	how many found the caller
- * @at:		the address that the last one saw
- * @unnamed_at:	the first address without a name, 0 if there is none
- * @lost_at:	the first address without a way to the caller
+ * struct view - what handlers saw, in memory that a tracer shares
+ * @signals:	the number of signals
+ * @in_vdso:	of these, those that interrupted the vDSO
+ * @named:	of these, those whose address belonged to a symbol
+ * @unwound:	of these, those from which unwinding found the caller
+ * @at:		the address that the last handler saw
+ * @unnamed_at:	the first address without a symbol, or 0
+ * @lost_at:	the first address from which unwinding failed, or 0
  */
 struct view {
 	unsigned int signals;
@@ -186,7 +170,7 @@ static struct view *view;
 static void look(const ucontext_t *uc)
 {
 	view->signals++;
-	view->at = uc->uc_mcontext.gregs[REG_RIP];
+	view->at = UC_IP(uc);
 	if (!vgr_in_vdso(view->at))
 		return;
 	view->in_vdso++;
@@ -257,7 +241,7 @@ FIXTURE_TEARDOWN(sampled)
 	free(self->buffer);
 }
 
-/* Every millisecond, or at every tick of a kernel that has less of them. */
+/* Sample every millisecond, or at every tick if the kernel has fewer ticks. */
 static bool start_sampling(bool prof)
 {
 	const struct itimerval every_ms = { { 0, 1000 }, { 0, 1000 } };
@@ -292,7 +276,7 @@ TEST_F_TIMEOUT(sampled, draws_are_named_and_unwound, SECONDS)
  */
 
 #define BEFORE		16	/* bytes drawn from each state before */
-#define TRIES		8	/* the kernel may reseed, and a call then goes another way */
+#define TRIES		8	/* after a reseed, a call takes another path */
 
 FIXTURE(stepped)
 {
@@ -316,7 +300,7 @@ FIXTURE_VARIANT_ADD(stepped, draw_of_4_bytes_from_a_wiped_state) { .len = 4, .co
 FIXTURE_VARIANT_ADD(stepped, draw_of_300_bytes_from_a_wiped_state) { .len = 300, .cold = true };
 FIXTURE_VARIANT_ADD(stepped, system_call) { .len = 40, .flags = 1U << 31 };
 
-/* In another process: the same call over and over. */
+/* In another process: make the same call over and over. */
 static int make_calls(void *arg)
 {
 	const FIXTURE_VARIANT(stepped) *variant = arg;
@@ -358,7 +342,7 @@ FIXTURE_TEARDOWN(stepped)
 		step_kill(&self->actor);
 }
 
-/* From the trap before a call to the next one, with a signal at instruction @n. */
+/* Go from the trap before a call to the next trap, with a signal at instruction @n. */
 static bool interrupt(struct step_actor *actor, const struct step_trace *trace, unsigned int n)
 {
 	unsigned int try;
@@ -367,7 +351,7 @@ static bool interrupt(struct step_actor *actor, const struct step_trace *trace, 
 	for (try = 0; try < TRIES; try++) {
 		there = step_to(actor, trace, n);
 		if (step_is_trapped(actor) && !vgr_in_vdso(step_ip(actor)))
-			continue;		/* it missed, and is before the next call */
+			continue;		/* missed; it is before the next call */
 		if (!step_continue(actor, there ? SIGUSR1 : 0))
 			return false;
 		if (there)
@@ -403,7 +387,7 @@ TEST_F_TIMEOUT(stepped, is_named_and_unwound_from_every_instruction, SECONDS)
 	EXPECT_EQ(view->in_vdso, view->named);
 	EXPECT_EQ(view->in_vdso, view->unwound);
 	EXPECT_EQ(0, wrongly);
-	/* Otherwise the instructions that matter have not been found. */
+	/* Otherwise the call has not executed any instruction that matters. */
 	if (!variant->flags)
 		EXPECT_GT(moved, 0);
 }
@@ -425,16 +409,16 @@ static int wait_for_signals(void *unused)
 	return EXIT_SUCCESS;
 }
 
-/* Let a signal interrupt the actor at an address. Returns what its handler sees. */
+/* Interrupt the actor at an address. Returns the address that its handler sees. */
 static uintptr_t seen_from(struct step_actor *actor, const struct user_regs_struct *regs,
 			   uintptr_t at)
 {
 	struct user_regs_struct there = *regs;
 
-	there.rip = at;
-	there.orig_rax = -1;
+	REGS_IP(&there) = at;
+	REGS_SYSCALL(&there) = -1;
 	view->at = 0;
-	if (ptrace(PTRACE_SETREGS, actor->tid, NULL, &there) ||
+	if (!step_set_regs(actor->tid, &there) ||
 	    !step_go(actor, PTRACE_CONT, SIGUSR1))
 		return 0;
 	return view->at;
@@ -450,7 +434,7 @@ TEST(signals_in_exported_functions_show_the_true_address)
 	if (!step_fork(&actor, wait_for_signals, NULL))
 		SKIP(return, "tracing is not permitted");
 	ASSERT_TRUE(step_continue(&actor, 0));
-	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, actor.tid, NULL, &regs));
+	ASSERT_TRUE(step_get_regs(actor.tid, &regs));
 	for (i = 0; i < n_symbols; i++)
 		for (byte = 0; byte < own_size(&symbols[i]); byte++) {
 			seen = seen_from(&actor, &regs, symbols[i].start + byte);
@@ -471,36 +455,34 @@ static struct {
 	int urandom;
 	unsigned int signals;
 	unsigned int wrong_kind;
-	unsigned int wrong_address;	/* si_call_addr is not where the frame is */
-	unsigned int wrong_code;	/* no system-call instruction before it */
+	unsigned int wrong_address;	/* si_call_addr is not the interrupted address */
+	unsigned int wrong_code;	/* there is no system-call instruction before it */
 	uintptr_t wrong_at;
 } sandbox;
 
 static void verify_sigsys(const siginfo_t *info, uintptr_t at)
 {
-	static const unsigned char syscall_insn[] = { 0x0f, 0x05 };
 	unsigned int wrong = sandbox.wrong_address + sandbox.wrong_code;
 
 	sandbox.signals++;
 	sandbox.wrong_kind += info->si_code != sandbox.code ||
 			      info->si_syscall != __NR_getrandom;
 	sandbox.wrong_address += (uintptr_t)info->si_call_addr != at;
-	sandbox.wrong_code += memcmp((void *)(at - 2), syscall_insn, 2) != 0;
+	sandbox.wrong_code += !step_is_syscall(at - ARCH_SYSCALL_SIZE);
 	if (!wrong && sandbox.wrong_address + sandbox.wrong_code)
 		sandbox.wrong_at = at;
 }
 
-/* Verify, then do what getrandom() does, from a file that was opened before. */
+/* Check the signal, then emulate getrandom() by reading from an open file. */
 static void on_sandboxed(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
-	greg_t *reg = uc->uc_mcontext.gregs;
 
-	verify_sigsys(info, reg[REG_RIP]);
-	reg[REG_RAX] = read(sandbox.urandom, (void *)reg[REG_RDI], reg[REG_RSI]);
+	verify_sigsys(info, UC_IP(uc));
+	UC_RET(uc) = read(sandbox.urandom, (void *)UC_ARG1(uc), UC_ARG2(uc));
 }
 
-/* All system calls of the vDSO; nothing else that runs lies above it. */
+/* Dispatch all system calls of the vDSO. No other code that runs is mapped above it. */
 static bool dispatch_vdso(void)
 {
 	static char block = 1;
@@ -544,7 +526,7 @@ FIXTURE_TEARDOWN(sandboxed)
 
 #define SANDBOXED_DRAWS	50
 
-/* Draws that need the kernel, all of whose signals have to verify. */
+/* Make draws that need the kernel. Their signals must pass all checks. */
 static void draw_sandboxed(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(sandboxed) *self,
 			   const FIXTURE_VARIANT(sandboxed) *variant)
@@ -560,7 +542,7 @@ static void draw_sandboxed(struct __test_metadata *_metadata,
 		ASSERT_EQ(0, vgr_repeats(self->output, variant->len < 300 ?
 						       variant->len : 300));
 	}
-	ksft_print_msg("%u signals, %u not of the kind, %u from elsewhere, %u without a system call\n",
+	ksft_print_msg("%u signals, %u of another kind, %u from elsewhere, %u without a system call\n",
 		       sandbox.signals, sandbox.wrong_kind, sandbox.wrong_address,
 		       sandbox.wrong_code);
 	if (sandbox.wrong_at)

@@ -3,14 +3,12 @@
  * vdso_test_getrandom_generation.c: what user space sees of the kernel's reseeds
  * through the vDSO's getrandom()
  *
- * Before the generator is ready: boot with random.trust_cpu=off and
- * random.trust_bootloader=off on a processor without RDRAND, and run this before
- * anything else; otherwise that case is skipped. Those that reseed need root.
+ * The first case needs a generator that is not ready. To run it, boot with
+ * random.trust_cpu=off and random.trust_bootloader=off on a processor without RDRAND,
+ * and start this program before any other. The cases that reseed need root.
  */
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
 
 #include "vgetrandom_test.h"
 #include "../kselftest_harness.h"
@@ -35,7 +33,7 @@ static bool is_ready(void)
 	return vgr_syscall(&byte, 1, GRND_NONBLOCK) == 1;
 }
 
-/* One call and its peer; false if their results differ and nothing explains it. */
+/* Do the vDSO and the system call agree? They need not if the generator became ready. */
 static bool same_as_the_system_call(void *state, size_t len, unsigned int flags)
 {
 	unsigned char output[2][300];
@@ -50,7 +48,7 @@ static bool same_as_the_system_call(void *state, size_t len, unsigned int flags)
 TEST(before_the_generator_is_ready_calls_give_what_the_system_call_gives)
 {
 	static const unsigned int flags[] = {
-		/* Without GRND_NONBLOCK, the first one would be the last one. */
+		/* The first call without GRND_NONBLOCK would wait for the generator. */
 		GRND_NONBLOCK, GRND_NONBLOCK | GRND_RANDOM,
 		GRND_INSECURE, GRND_INSECURE | GRND_NONBLOCK,
 		GRND_INSECURE | GRND_RANDOM, GRND_NONBLOCK | INVALID_FLAG,
@@ -72,7 +70,7 @@ TEST(before_the_generator_is_ready_calls_give_what_the_system_call_gives)
 	if (is_ready())
 		SKIP(return, "the generator became ready meanwhile");
 	EXPECT_TRUE(all_bytes(state, vgr.params.size_of_opaque_state, 0));
-	/* This one blocks, and from then on there is a state. */
+	/* This draw waits for the generator; the next one initializes the state. */
 	EXPECT_EQ(sizeof(output), vgr_draw(output, sizeof(output), state));
 	EXPECT_EQ(0, vgr_repeats(output, sizeof(output)));
 	EXPECT_TRUE(is_ready());
@@ -85,13 +83,6 @@ TEST(before_the_generator_is_ready_calls_give_what_the_system_call_gives)
  * Reseeds
  */
 
-static int urandom = -1;
-
-static bool reseed(void)
-{
-	return !ioctl(urandom, RNDRESEEDCRNG);
-}
-
 static size_t generation_at;
 
 static uint64_t generation_of(const unsigned char *state)
@@ -102,7 +93,7 @@ static uint64_t generation_of(const unsigned char *state)
 	return generation;
 }
 
-/* Reseed, and let the state follow. */
+/* Reseed, and update the state. */
 static bool renew(unsigned char *state)
 {
 	unsigned char byte;
@@ -111,9 +102,9 @@ static bool renew(unsigned char *state)
 }
 
 /*
- * Find out where a state has its generation: in the one word that is the same in two
- * states of the same seed and changes with every seed. The kernel may reseed between
- * the two, so several tries may be necessary.
+ * Find out where a state has its generation: it is the word that changes with each
+ * reseed and is the same in two states with the same seed. The kernel may reseed
+ * between the two draws, so this may take several tries.
  */
 static bool find_generation(void)
 {
@@ -135,25 +126,12 @@ static bool find_generation(void)
 	return false;
 }
 
-/* Why reseeds cannot be tested, or NULL */
-static const char *open_urandom(void)
-{
-	unsigned char byte;
-
-	if (vgr_syscall(&byte, 1, 0) != 1)
-		return "no getrandom() system call";
-	urandom = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-	if (urandom < 0)
-		return "no /dev/urandom";
-	return reseed() ? NULL : "may not reseed the kernel";
-}
-
 #define RESEEDERS	4
 #define RESEEDS		1000
 
 static pthread_barrier_t start_line;
 static atomic_bool stop;
-static atomic_ulong latest;		/* a generation that some thread has seen */
+static atomic_ulong latest;		/* the generation last seen by any thread */
 
 static void *reseed_often(void *ok)
 {
@@ -168,8 +146,8 @@ static void *reseed_often(void *ok)
 }
 
 /*
- * Which of two generations is newer, a number does not tell. But one that some thread
- * had seen before a draw began is not newer than that of the draw.
+ * The numbers do not tell which of two generations is newer. But a generation that some
+ * thread saw before a draw began cannot be newer than that of the draw.
  */
 struct order {
 	uint64_t older;
@@ -185,9 +163,9 @@ struct drawer {
 	struct order orders[MAX_ORDERS];
 	size_t num_orders;
 	unsigned int draws;
-	unsigned int wrong;		/* return values */
-	unsigned int same;		/* generations that a reseed had not changed */
-	unsigned int stale;		/* draws from what had been made before a reseed */
+	unsigned int wrong;		/* wrong return values */
+	unsigned int same;		/* reseeds that did not change the generation */
+	unsigned int stale;		/* draws that returned bytes from before a reseed */
 	bool reseeds;
 };
 
@@ -237,7 +215,7 @@ static size_t index_of(uint64_t number, const uint64_t *numbers, size_t count)
 					 compare_numbers) - numbers;
 }
 
-/* Sort the generations, and drop those that come twice. Return how many are left. */
+/* Sort the generations, and drop duplicates. Returns how many are left. */
 static size_t list_generations(const struct order *orders, size_t count, uint64_t *numbers)
 {
 	size_t distinct = 0, i;
@@ -254,9 +232,9 @@ static size_t list_generations(const struct order *orders, size_t count, uint64_
 }
 
 /*
- * Is there an order of all generations that agrees with what every thread has seen?
- * Take away one that has none before it, and so on. If some are left, each of them is
- * older than itself.
+ * Is there an order of all generations that agrees with what each thread has seen? Sort
+ * them topologically: repeatedly remove one that has none before it. If some remain,
+ * there is a cycle.
  */
 static bool can_be_ordered(const struct order *orders, size_t count)
 {
@@ -270,7 +248,7 @@ static bool can_be_ordered(const struct order *orders, size_t count)
 	if (!numbers || !before || !next || !after || !free_ones)
 		return false;
 
-	/* Those after number i will be at after[next[i]] up to after[next[i + 1]]. */
+	/* The successors of number i will be in after[], from next[i] up to next[i + 1]. */
 	distinct = list_generations(orders, count, numbers);
 	for (i = 0; i < count; i++) {
 		before[index_of(orders[i].newer, numbers, distinct)]++;
@@ -307,25 +285,25 @@ FIXTURE(reseeds)
 
 FIXTURE_SETUP(reseeds)
 {
-	const char *why_not = open_urandom();
+	unsigned char byte;
 
-	if (why_not)
-		SKIP(return, "%s", why_not);
+	/* Wait until the generator is ready. */
+	ASSERT_EQ(1, vgr_syscall(&byte, 1, 0));
+	if (!may_reseed())
+		SKIP(return, "RNDRESEEDCRNG not permitted");
 	ASSERT_TRUE(find_generation());
 }
 
 FIXTURE_TEARDOWN(reseeds)
 {
-	if (urandom >= 0)
-		close(urandom);
 }
 
 #define SECONDS		300
 
 /*
- * Numbers that were counted would be the same in another boot, and a state from there
- * would pass for current. By chance, one of these is small once in 2^28 runs, and they
- * are in ascending order once in 16!.
+ * If generations were counted, another boot would have the same numbers, and a state
+ * from there would pass for current. By chance, one of these is small once in 2^28
+ * runs, and they are in ascending order once in 16! runs.
  */
 TEST_F(reseeds, give_generations_that_are_not_counted)
 {
@@ -392,7 +370,7 @@ TEST_F_TIMEOUT(reseeds, of_several_threads_never_bring_old_keys_back, SECONDS)
 }
 
 /*
- * Processors that come and go
+ * CPU hotplug
  */
 
 #define CYCLES		4
@@ -406,7 +384,7 @@ struct recorder {
 	bool ok;
 };
 
-/* The first draws and then, again and again, the last ones */
+/* Record the first draws, and the last ones over and over again. */
 static void *draw_and_record(void *arg)
 {
 	struct recorder *self = arg;
@@ -438,7 +416,7 @@ static bool set_online(long cpu, bool online)
 	return done;
 }
 
-/* Does a reseed reach the state, after one more change of a processor? */
+/* Does a reseed reach the state after a CPU has gone or come back? */
 static bool goes_on(unsigned char *state)
 {
 	uint64_t before = generation_of(state);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Draws of getrandom() in the vDSO that find no memory for their state: the memory
- * cgroup is full. The system call has to serve them at once, and nobody is killed.
+ * vdso_test_getrandom_memory.c: draws that get no memory for their state
+ *
+ * The memory cgroup is full. The vDSO must fall back to the system call at once, and the
+ * OOM killer must not kill anyone.
  */
 #define _GNU_SOURCE
 #include <sys/prctl.h>
@@ -12,7 +14,7 @@
 #define DRAWS	100
 #define LEN	16
 
-/* What the child and its parent share. */
+/* Shared by the child and its parent */
 static struct shared {
 	bool ready;
 	bool go;
@@ -32,7 +34,7 @@ static long now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The bytes must be neither those of a page of zeros nor those of the draw before. */
+/* The bytes must differ from zeros and from those of the previous draw. */
 static bool draw(void *state)
 {
 	static unsigned char before[LEN], bytes[LEN];
@@ -44,7 +46,7 @@ static bool draw(void *state)
 	return ok && memcmp(bytes, zeros, LEN) && memcmp(bytes, before, LEN);
 }
 
-/* A page of its own for each state, none of which is there yet. */
+/* Each state has a page of its own, which has not been faulted in yet. */
 static enum result draw_from_new_states(char *states)
 {
 	unsigned int i;
@@ -52,7 +54,7 @@ static enum result draw_from_new_states(char *states)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	check(set_oom_score(getpid(), "-1000") && cgroup_enter());
-	/* Have the pages that these calls need. No state is at an odd address. */
+	/* Fault in the pages that these calls need. An odd address is never a state. */
 	draw((void *)1);
 	now_ms();
 	STORE(shared->ready, true);
@@ -65,7 +67,7 @@ static enum result draw_from_new_states(char *states)
 	shared->ms = now_ms() - start;
 	STORE(shared->done, true);
 
-	/* A state that had no memory is zero. To look at it may take memory. */
+	/* A state that got no memory is zero. Looking at it may need memory. */
 	while (!LOAD(shared->freed))
 		usleep(1000);
 	for (i = 0; i < DRAWS; i++)
@@ -95,7 +97,7 @@ static enum result judge(pid_t pid)
 		       shared->seeded);
 	if (shared->wrong)
 		return fail("%u of %u draws went wrong", shared->wrong, DRAWS);
-	/* A fault that waits takes a second. */
+	/* A fault that waited would take a second. */
 	if (shared->ms > DRAWS * 1000L / 4)
 		return fail("%u draws took %ld ms", DRAWS, shared->ms);
 	if (shared->seeded > DRAWS / 2)

@@ -2,32 +2,33 @@
 /*
  * vdso_test_getrandom_secrets.c: getrandom() leaves no secret behind
  *
- * Calls of the vDSO's getrandom() are stopped by ptrace() where they return: calls
- * that nothing happens to, calls that are interrupted at any instruction, and
- * calls that the system call serves. Then the registers (general, vector and mask)
- * and the 64 KiB below the stack pointer are searched for
+ * ptrace() stops calls of the vDSO's getrandom() where they return: undisturbed calls,
+ * calls that are interrupted at any instruction, and calls that fall back to the system
+ * call. Then the test searches the registers (general, vector and mask) and the 64 KiB
+ * below the stack pointer for
  *
- * - keystream that has not been handed out, and keys: eight bytes of them in a
- *   row; in a general register, four;
- * - intermediate states of ChaCha, which lead back to the key: two words of them
- *   in the same 16 bytes, which is what a row of them or a column would be.
+ * - keys, and keystream that has not been handed out: eight consecutive bytes, or four
+ *   in a general register;
+ * - intermediate states of ChaCha, which lead back to the key: two words in the same 16
+ *   bytes, as in a row or a column of the cipher's state.
  *
- * The same must not be on the stack at any instruction of a call, not even for a
- * moment. Such calls are stepped through.
+ * The stack must not contain any of this at any instruction of a call, either. Such
+ * calls are stepped through.
  *
- * And the state is searched for what has been handed out, for the key that it was
- * made of if there is another one now, and for a key that leads to it.
+ * The test also searches the state for output that has been handed out, for the key
+ * that made this output unless it is still the current one, and for any key that leads
+ * to it.
  *
- * The secrets are known because the state is copied before the call, where it is
- * interrupted, after each of its system calls, and at its end, and because all
- * else is computed from the keys in there. Where in the state the key is, and in
- * which keystream the key of a long output, is found out by trying.
+ * The test knows the secrets because it copies the state before the call, where the
+ * call is interrupted, after each of its system calls, and at its end, and computes the
+ * rest from the keys therein. By trying, it finds out where the state has its key, and
+ * which keystream contains the key of a long output.
  *
- * Handlers run on another stack: what the kernel saves of the registers of a call
- * is not the call's.
+ * Handlers run on another stack, because the registers that the kernel saves there are
+ * not the call's fault.
  *
- * By chance, there is something of that sort in less than one of 2^16 runs. What is
- * found counts if it is found TRIES times in a row, each time with another key.
+ * Fewer than one in 2^16 runs find something by chance. A finding counts if it is
+ * repeated TRIES times in a row, each time with another key.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -39,29 +40,29 @@
 
 #define TRIES		4
 
-/* How often to begin anew when the kernel reseeds while a call is recorded. */
+/* How often to start over when the kernel reseeds while a call is recorded */
 #define RECORD_TRIES	16
 
-/* How far below the stack pointer to look. */
+/* How far below the stack pointer to search */
 #define BELOW		(64 * 1024)
 
-/* Room for more than that, and for what lies between. */
+/* Clear more than that, to allow for the frames in between. */
 #define SCRUBBED	(BELOW + 16 * 1024)
 
-/* Ways to have a call served by the system call. */
+/* Ways to call the function. All but SERVED fall back to the system call. */
 enum way { SERVED, FLAGS, STATE_LEN, MISALIGNED, NOTHING };
 
 /**
  * struct scene - one run, in memory that actor and tracer share
- * @quit:	no more runs; set by the tracer, like all down to @len
- * @kind:	what to make of the state
- * @way:	how to call
+ * @quit:	no more runs; the tracer sets this and all members down to @len
+ * @kind:	the condition to bring the state into
+ * @way:	how to call the function
  * @len:	length of the call
  * @state:	the state
- * @n_before:	bytes drawn before
- * @before:	drawn before
+ * @n_before:	the number of bytes in @before
+ * @before:	output drawn before the call
  * @ret:	result of the call
- * @output:	drawn by the call
+ * @output:	output drawn by the call
  */
 struct scene {
 	bool quit;
@@ -157,23 +158,23 @@ static int run_calls(void *unused)
 }
 
 /*
- * The tracer: what is secret
+ * The tracer: secrets
  */
 
 #define BLOCK		(VGR_CHACHA_WORDS * sizeof(uint32_t))
 #define KEY		(VGR_CHACHA_KEY_WORDS * sizeof(uint32_t))
 
-/* The most keystream that one key is used for. */
+/* No key is used for more keystream. */
 #define KEY_BLOCKS	(LONGEST / BLOCK)
 
-/* More keys than a call meets, and more copies of its state than are made. */
+/* More than the keys that a call uses, and the copies made of its state */
 #define MAX_KEYS	8
 #define MAX_COPIES	8
 
 /* No state is larger. */
 #define PAGE		4096
 
-/* A key, and what it leads to. @used: no state may have it any more. */
+/* A key, and its keystream. If @used, no state may contain it any more. */
 struct key {
 	uint32_t word[VGR_CHACHA_KEY_WORDS];
 	bool used;
@@ -183,11 +184,11 @@ struct key {
 
 /**
  * struct secret - what a run must not leave behind
- * @copies:	how many copies of the state there are
- * @copy:	the state in the course of the call; the last one is of the end
- * @keys:	how many keys there are
- * @key:	what the state's keys were, and the key of a long output
- * @kept:	8-byte words of all that, at all offsets
+ * @copies:	the number of copies of the state
+ * @copy:	the state in the course of the call; the last copy is from its end
+ * @keys:	the number of keys
+ * @key:	all keys of the state, and the key of a long output
+ * @kept:	8-byte words of all this, at all offsets
  * @kept4:	4-byte words of it
  * @handed:	8-byte words of the outputs, at all offsets
  * @handed4:	4-byte words of them
@@ -200,10 +201,10 @@ static struct secret {
 	struct words kept, kept4, handed, handed4;
 } secret;
 
-/* Where the state has its key. Beyond its end: not known. */
+/* Offset of the key in the state; PAGE as long as it is unknown */
 static size_t key_offset = PAGE;
 
-/* How many blocks a refill makes at least. */
+/* The least number of blocks that a refill makes */
 static unsigned int refill_blocks(void)
 {
 	return (batch + KEY + BLOCK - 1) / BLOCK;
@@ -238,7 +239,7 @@ static void add_key(const void *bytes, unsigned int blocks, bool used)
 	secret.keys++;
 }
 
-/* Copy the state as it is now. */
+/* Copy the state in its current form. */
 static bool add_copy(const struct step_actor *actor)
 {
 	unsigned char *copy = secret.copy[secret.copies];
@@ -262,9 +263,9 @@ static const unsigned char *state_at_end(void)
 /**
  * struct source - where the key of a long output comes from
  * @known:	it has been found
- * @copied:	a copy of the state had it; else it is keystream
- * @nr:		which copy, or which key's keystream
- * @at:		offset in it
+ * @copied:	a copy of the state contains it; otherwise, keystream does
+ * @nr:		the number of the copy, or of the key whose keystream it is
+ * @at:		offset in that
  */
 struct source {
 	bool known;
@@ -289,7 +290,7 @@ static bool is_source(const struct source *source)
 	return memmem(scene->output, scene->len, block, BLOCK / 4);
 }
 
-/* By trying all there are, after a call that nothing happened to. */
+/* Find the source of an undisturbed call by trying all. */
 static void find_source(struct source *source)
 {
 	const size_t size = vgr.params.size_of_opaque_state;
@@ -310,7 +311,7 @@ static void find_source(struct source *source)
 	}
 }
 
-/* In a call that was interrupted, that key may not have been used. */
+/* Add the key. An interrupted call may not have used it. */
 static void add_source(const struct source *source)
 {
 	if (source->known && source->nr < (source->copied ? secret.copies :
@@ -320,8 +321,8 @@ static void add_source(const struct source *source)
 }
 
 /*
- * The key is what makes the keystream that a refill leaves in the state, or that
- * it hands out: some of the first two blocks.
+ * Does that key make some of these bytes? A refill leaves a part of the first two
+ * blocks in the state, or hands it out.
  */
 static bool leads_to(const void *key, const void *bytes, size_t len)
 {
@@ -338,7 +339,7 @@ static bool leads_to(const void *key, const void *bytes, size_t len)
 	return false;
 }
 
-/* After a call that has refilled the batch. */
+/* Find the key, after a call that has refilled the batch. */
 static void find_key_offset(void)
 {
 	const size_t size = vgr.params.size_of_opaque_state;
@@ -357,7 +358,7 @@ static uint64_t get_word4(const unsigned char *p)
 	return word;
 }
 
-/* Numbers and pointers have more zeros, or more ones. */
+/* Numbers and pointers contain more bytes of all zeros or all ones. */
 static bool looks_random(uint64_t word, unsigned int bytes)
 {
 	unsigned int some = 0, i;
@@ -382,10 +383,10 @@ static void keep(const unsigned char *p, size_t len)
 			words_put(&secret.kept4, get_word4(p + i));
 }
 
-/* Words of a state that are no secret, such as the kernel's generation */
+/* Words of a state that are not secret, such as the kernel's generation */
 static bool public_at[PAGE];
 
-/* Those that two states have in common, though each has a key of its own. */
+/* Find them: two states have them in common, though each has a key of its own. */
 static bool find_public(void)
 {
 	const size_t size = vgr.params.size_of_opaque_state;
@@ -407,7 +408,7 @@ static bool find_public(void)
 	return true;
 }
 
-/* All of a state but its public words. */
+/* Add all of a state except its public words. */
 static void keep_state(const unsigned char *state)
 {
 	const size_t size = vgr.params.size_of_opaque_state;
@@ -431,7 +432,7 @@ static void hand(const unsigned char *p, size_t len)
 		words_put(&secret.handed4, get_word4(p + i));
 }
 
-/* All that is known of the run, into the sets. */
+/* Put everything known about the run into the sets. */
 static void collect(void)
 {
 	unsigned int i;
@@ -451,7 +452,7 @@ static void collect(void)
 }
 
 /*
- * The tracer: where it may have been left
+ * The tracer: places to search
  */
 
 enum leak {
@@ -468,35 +469,31 @@ static const char * const leaks[LEAKS] = {
 	[NOT_ERASED]	= "with bytes in the state that were handed out",
 	[OLD_KEY]	= "with an old key in the state",
 	[LEADS_BACK]	= "with a state that leads back to an output",
-	[SPILLED]	= "after a secret has been on the stack",
+	[SPILLED]	= "after a secret was on the stack",
 };
 
-/* The largest XSAVE area known has tiles of 8 KiB in it. */
-#define MAX_XSTATE	(16 * 1024)
-
-/* What is there when a call has returned, each a multiple of 16 bytes. */
+/* What a call leaves behind when it returns; the size of each is a multiple of 16. */
 static struct {
-	struct user_regs_struct regs;
-	uint64_t general[16];
-	unsigned char xstate[MAX_XSTATE];
+	uint64_t general[DWARF_REGS + DWARF_REGS % 2];
+	unsigned char vectors[ARCH_MAX_VECTORS];
 	unsigned char stack[BELOW];
 	uintptr_t sp;
 } left;
 
-/* The drawing code's use of the stack is less. */
+/* The drawing code uses less stack than this. */
 #define STACK_WINDOW	4096
 #define STACK_LINE	64
 
-/* More lines than a call changes, unless it has loops that spill. */
+/* More lines than a call changes, unless its loops spill registers */
 #define STACK_LINES	4096
 
 /**
- * struct stack_log - all that the stack of a call has contained
+ * struct stack_log - everything that the stack of a call has contained
  * @top:	end of the call's stack
- * @last:	what was there after the last instruction
- * @n:		how many lines have changed
- * @line:	what they were changed to
- * @at:		by which instruction
+ * @last:	its contents after the last instruction
+ * @n:		the number of changed lines
+ * @line:	their new contents
+ * @at:		the instruction after the one that changed them
  */
 static struct stack_log {
 	uintptr_t top;
@@ -506,7 +503,7 @@ static struct stack_log {
 	uintptr_t at[STACK_LINES];
 } stack_log;
 
-/* Words that are not zero, for the rounds of ChaCha to be compared with. */
+/* Words to compare with the intermediate states of ChaCha */
 struct word {
 	uint32_t word;
 	unsigned int chunk;		/* of 16 bytes; no two areas share one */
@@ -515,37 +512,42 @@ struct word {
 
 static struct {
 	unsigned int words, chunks;
-	struct word word[(sizeof(stack_log.line) + BELOW + MAX_XSTATE) / 4 + 32];
+	struct word word[(sizeof(stack_log.line) + sizeof(left)) / 4];
 	bool low[1 << 16];		/* lower halves of all words */
 } leftover;
 
-/* Without XSAVE, there is the legacy part only. */
 static bool look_at_vectors(const struct step_actor *actor)
 {
-	struct iovec area = { left.xstate, sizeof(left.xstate) };
+	static const long sets[] = ARCH_VECTOR_SETS;
+	size_t i;
 
-	memset(left.xstate, 0, sizeof(left.xstate));
-	return !ptrace(PTRACE_GETREGSET, actor->tid, (void *)NT_X86_XSTATE,
-		       &area) ||
-	       !ptrace(PTRACE_GETREGSET, actor->tid, (void *)NT_PRFPREG, &area);
+	memset(left.vectors, 0, sizeof(left.vectors));
+	for (i = 0; i < ARRAY_SIZE(sets); i++) {
+		struct iovec area = { left.vectors, sizeof(left.vectors) };
+
+		if (!ptrace(PTRACE_GETREGSET, actor->tid, (void *)sets[i], &area))
+			return true;
+	}
+	return false;
+}
+
+/* All general registers except the instruction and stack pointers */
+static void look_at_general(const struct user_regs_struct *regs)
+{
+	arch_dwarf_regs(left.general, regs);
+	left.general[DWARF_IP] = 0;
+	left.general[DWARF_SP] = 0;
 }
 
 static bool look_at_process(const struct step_actor *actor)
 {
-	struct iovec here = { left.stack, BELOW }, there;
-	const struct user_regs_struct *regs = &left.regs;
+	const struct user_regs_struct regs = step_regs(actor);
+	struct iovec here = { left.stack, BELOW };
+	struct iovec there = { (void *)(REGS_SP(&regs) - BELOW), BELOW };
 
-	if (ptrace(PTRACE_GETREGS, actor->tid, NULL, &left.regs) ||
-	    !look_at_vectors(actor))
-		return false;
-	memcpy(left.general, (uint64_t []) {
-		regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->rsi, regs->rdi,
-		regs->rbp, regs->r8, regs->r9, regs->r10, regs->r11, regs->r12,
-		regs->r13, regs->r14, regs->r15,
-	}, 15 * sizeof(uint64_t));
-	there.iov_base = (void *)(regs->rsp - BELOW);
-	there.iov_len = BELOW;
-	return process_vm_readv(actor->tid, &here, 1, &there, 1, 0) == BELOW;
+	look_at_general(&regs);
+	return look_at_vectors(actor) &&
+	       process_vm_readv(actor->tid, &here, 1, &there, 1, 0) == BELOW;
 }
 
 static bool is_kept(const unsigned char *p)
@@ -566,7 +568,7 @@ static bool has_secret(const void *area, size_t len)
 	return false;
 }
 
-/* Half a register may be one word of a key. */
+/* Each half of a register may be one word of a key. */
 static bool general_has_secret(void)
 {
 	size_t i;
@@ -581,7 +583,7 @@ static bool general_has_secret(void)
 	return false;
 }
 
-/* A sum of a constant and a word of a key that was wiped half-way is one. */
+/* If a key was wiped half-way, the sum of one of its words and a constant is a constant. */
 static bool is_constant(uint32_t word)
 {
 	unsigned int i;
@@ -630,7 +632,7 @@ static void forget_leftover(void)
 	leftover.chunks = 0;
 }
 
-/* Does what is left over have two words of a cipher's state in 16 bytes? */
+/* Do 16 bytes of the leftovers contain two words of an intermediate state? */
 static bool leftover_has_intermediate(void)
 {
 	uint32_t block[VGR_CHACHA_WORDS];
@@ -654,12 +656,12 @@ static bool has_intermediate(void)
 {
 	forget_leftover();
 	add_leftover(left.general, sizeof(left.general));
-	add_leftover(left.xstate, sizeof(left.xstate));
+	add_leftover(left.vectors, sizeof(left.vectors));
 	add_leftover(left.stack, sizeof(left.stack));
 	return leftover_has_intermediate();
 }
 
-/* Has the stack had a secret at any time? find_leak() has been called. */
+/* Did the stack contain a secret at any time? Call find_leak() first. */
 static bool stack_had_secret(void)
 {
 	unsigned int i;
@@ -675,7 +677,7 @@ static bool stack_had_secret(void)
 	return leftover_has_intermediate();
 }
 
-/* Is what was handed out still in the state? */
+/* Does the state still contain output that was handed out? */
 static bool is_left_in_state(void)
 {
 	const size_t size = vgr.params.size_of_opaque_state;
@@ -691,7 +693,7 @@ static bool is_left_in_state(void)
 	return false;
 }
 
-/* Is half of a key there? A key that was wiped half-way has a half of zeros. */
+/* Does the state contain this half of a key? Half of zeros is no key: it was wiped. */
 static bool has_half(const unsigned char *state, const uint32_t *half)
 {
 	const uint32_t zero[VGR_CHACHA_KEY_WORDS / 2] = { 0 };
@@ -700,7 +702,7 @@ static bool has_half(const unsigned char *state, const uint32_t *half)
 	       memmem(state, vgr.params.size_of_opaque_state, half, KEY / 2);
 }
 
-/* Is a key in the state that is the state's no more? */
+/* Does the state contain a key that it has replaced? */
 static bool has_old_key(void)
 {
 	const unsigned char *state = state_at_end();
@@ -729,8 +731,8 @@ static bool is_handed(const unsigned char *stream, size_t len)
 }
 
 /*
- * Does something in the state make an output when taken for a key? Of the key
- * itself, all blocks of a refill are tried.
+ * Do any bytes of the state, used as a key, make an output? Try one block for each, and
+ * all blocks of a refill for the key itself.
  */
 static bool leads_back(void)
 {
@@ -753,7 +755,7 @@ static bool leads_back(void)
 	return false;
 }
 
-/* A call that a signal ended has not handed out what it had claimed. */
+/* A call that a signal ended may leave its key: it has not handed out its output. */
 static enum leak find_leak(bool ended_by_signal)
 {
 	if (scene->ret < 0 ? scene->way == SERVED :
@@ -763,7 +765,7 @@ static enum leak find_leak(bool ended_by_signal)
 	if (has_secret(left.general, sizeof(left.general)) ||
 	    general_has_secret())
 		return GENERAL;
-	if (has_secret(left.xstate, sizeof(left.xstate)))
+	if (has_secret(left.vectors, sizeof(left.vectors)))
 		return VECTOR;
 	if (has_secret(left.stack, sizeof(left.stack)))
 		return STACK;
@@ -787,7 +789,7 @@ enum event { NOTHING_HAPPENS, SIGNAL, ZEROED, RESEEDED };
 static struct source sources[KINDS][LENGTHS];
 static uintptr_t return_to;
 
-/* From the actor's first trap to the one before the call. */
+/* Go from the actor's first trap to the one before the call. */
 static bool start(struct step_actor *actor, enum kind kind, enum way way,
 		  unsigned int len)
 {
@@ -800,10 +802,18 @@ static bool start(struct step_actor *actor, enum kind kind, enum way way,
 	       add_copy(actor);
 }
 
-/* Go on to the call's return, and copy the state after each system call. */
+/* The return value of a call that has just returned */
+static ssize_t returned(const struct step_actor *actor)
+{
+	const struct user_regs_struct regs = step_regs(actor);
+
+	return REGS_RET(&regs);
+}
+
+/* Go to the call's return, and copy the state after each system call. */
 static bool go_to_return(struct step_actor *actor, int sig)
 {
-	bool ok = step_break(actor, return_to);
+	bool ok = arch_set_breakpoint(actor->tid, return_to);
 
 	while (ok) {
 		ok = step_go(actor, PTRACE_SYSCALL, sig);
@@ -815,9 +825,8 @@ static bool go_to_return(struct step_actor *actor, int sig)
 			ok = add_copy(actor);
 		}
 	}
-	ok = step_unbreak(actor) && ok && step_ip(actor) == return_to;
-	scene->ret = ok ? (ssize_t)step_peek(actor, offsetof(struct user_regs_struct,
-							     rax)) : 0;
+	ok = arch_clear_breakpoint(actor->tid) && ok && step_ip(actor) == return_to;
+	scene->ret = ok ? returned(actor) : 0;
 	return ok && add_copy(actor) && look_at_process(actor);
 }
 
@@ -831,7 +840,7 @@ static bool happen(struct step_actor *actor, enum event event, int *sig)
 	return event != ZEROED || poke_state(actor->tid, scene->state, zeros);
 }
 
-/* Behind the system call that reseeds, the key is one that is soon gone. */
+/* Go past the system call that fetches a key, and copy the state with that key. */
 static bool pass_syscall(struct step_actor *actor,
 			 const struct step_trace *trace, unsigned int n)
 {
@@ -844,7 +853,7 @@ static bool pass_syscall(struct step_actor *actor,
 	return true;
 }
 
-/* Interrupt a call, which gets to its return. False: it went another way. */
+/* Interrupt a call, and go to its return. Returns false if it took another path. */
 static bool interrupt(struct step_actor *actor, const struct step_trace *trace,
 		      enum event event, unsigned int n)
 {
@@ -856,7 +865,7 @@ static bool interrupt(struct step_actor *actor, const struct step_trace *trace,
 	       go_to_return(actor, sig);
 }
 
-/* Back to the first trap. */
+/* Go back to the first trap. */
 static bool finish(struct step_actor *actor)
 {
 	return step_continue(actor, 0);
@@ -866,7 +875,7 @@ static bool finish(struct step_actor *actor)
  * The tracer: the stack at every instruction
  */
 
-/* Log what an instruction has changed, of which the next one is at @at. */
+/* Log what an instruction has changed. The next one is at @at. */
 static bool look_at_stack(const struct step_actor *actor, uintptr_t at)
 {
 	static unsigned char now[STACK_WINDOW];
@@ -888,23 +897,22 @@ static bool look_at_stack(const struct step_actor *actor, uintptr_t at)
 	return true;
 }
 
-/* From the trap before the call to its first instruction. */
+/* Go from the trap before the call to its first instruction. */
 static bool step_into_call(struct step_actor *actor)
 {
-	unsigned int steps = 0;
+	struct user_regs_struct regs;
 
-	do {
-		if (!step_go(actor, PTRACE_SINGLESTEP, 0) || steps++ > STEP_MAX_TO_CALL)
-			return false;
-	} while (!vgr_in_vdso(step_ip(actor)));
-	stack_log.top = step_sp(actor) + WORD;
+	if (!step_enter(actor, vgr_in_vdso))
+		return false;
+	regs = step_regs(actor);
+	stack_log.top = REGS_CALLER_SP(&regs);
 	if (!look_at_stack(actor, 0))
 		return false;
 	stack_log.n = 0;
 	return true;
 }
 
-/* A word of the key, on the stack while one instruction runs. */
+/* Put a word of the key on the stack, or remove it. */
 static bool plant(const struct step_actor *actor, bool there)
 {
 	const size_t below = STACK_WINDOW / 2;	/* out of the call's way */
@@ -919,8 +927,8 @@ static bool plant(const struct step_actor *actor, bool there)
 #define MOST_STEPS	1000000
 
 /*
- * Step through a call to its return, with a signal at one instruction, and with a
- * secret on the stack at another one.
+ * Step through a call to its return, with a signal at one instruction, and a secret
+ * on the stack at another one.
  */
 static bool walk_to_return(struct step_actor *actor, unsigned int signal_at,
 			   unsigned int plant_at)
@@ -943,7 +951,7 @@ static bool walk_to_return(struct step_actor *actor, unsigned int signal_at,
 		    (is_syscall && !add_copy(actor)))
 			return false;
 	}
-	scene->ret = step_peek(actor, offsetof(struct user_regs_struct, rax));
+	scene->ret = returned(actor);
 	return add_copy(actor) && look_at_process(actor);
 }
 
@@ -952,13 +960,13 @@ static bool walk_to_return(struct step_actor *actor, unsigned int signal_at,
  */
 
 /**
- * struct result - what a case has shown
- * @runs:	how many calls
- * @leaks:	what they left behind, and how often
- * @lost:	calls that could not be stopped
- * @kind:	where something was left first, like all below
- * @len:	length of the call
- * @n:		instruction
+ * struct result - the result of a case
+ * @runs:	the number of calls
+ * @leaks:	the number of leaks of each kind
+ * @lost:	the number of calls that could not be stopped
+ * @kind:	the first call that leaked: the condition of its state
+ * @len:	... its length
+ * @n:		... and the instruction
  */
 struct result {
 	unsigned int runs;
@@ -970,10 +978,10 @@ struct result {
 };
 
 /**
- * struct kept - what lasts beyond a case, which is a process of its own
- * @calls:	how many have been searched
- * @last:	the event of the case before
- * @seen:	where it happened, in whatever state; one is enough
+ * struct kept - shared by all cases, each of which is a process of its own
+ * @calls:	the number of calls tested
+ * @last:	the event of the previous case
+ * @seen:	where that event has happened, in whatever state: once is enough
  */
 static struct kept {
 	unsigned long calls;
@@ -992,12 +1000,12 @@ static unsigned int count_leaks(const struct result *result)
 
 /**
  * struct plan - one call
- * @kind:	what the state is like
- * @way:	how to call
- * @len:	which length
+ * @kind:	the condition of the state
+ * @way:	how to call the function
+ * @len:	an index into @lengths
  * @event:	what happens
  * @n:		the instruction before which it happens
- * @walk:	to look at the stack at every instruction
+ * @walk:	look at the stack at every instruction
  */
 struct plan {
 	enum kind kind;
@@ -1025,7 +1033,7 @@ static bool run(struct step_actor *actor, const struct plan *plan)
 	return true;
 }
 
-/* Where nobody expects the actor, start another one. */
+/* Replace an actor that is in an unknown place. */
 static void must_restart(struct step_actor *actor)
 {
 	step_kill(actor);
@@ -1075,7 +1083,7 @@ static void report(const struct result *result)
 			ksft_print_msg("%u returned %s\n", result->leaks[i],
 				       leaks[i]);
 	if (result->lost)
-		ksft_print_msg("%u not to be stopped where they should\n",
+		ksft_print_msg("%u could not be stopped at the instruction\n",
 			       result->lost);
 	if (count_leaks(result))
 		ksft_print_msg("the first one: %zu bytes, %s state, instruction %u\n",
@@ -1100,7 +1108,7 @@ static bool record(struct step_actor *actor, enum kind kind, unsigned int len)
 	    !choose_boundaries(route))
 		return false;
 
-	/* The other one without the steps, to see the system calls. */
+	/* Make another call without single steps, to stop at its system calls. */
 	if (!start(actor, kind, SERVED, len) || !go_to_return(actor, 0))
 		return false;
 	if (key_offset == PAGE && kind == EMPTY)
@@ -1110,10 +1118,13 @@ static bool record(struct step_actor *actor, enum kind kind, unsigned int len)
 	return finish(actor);
 }
 
-/* Before the cases: all of them need it. False: tracing is not permitted. */
+/*
+ * Record all calls before the cases, which all need them. Returns false if tracing is
+ * not permitted.
+ */
 static bool record_all(void)
 {
-	/* The first ones tell where the key is. */
+	/* Calls from an empty state tell where the key is. */
 	static const enum kind order[KINDS] = { EMPTY, WARM, COLD, STALE };
 	struct step_actor actor;
 	unsigned int i, len, try;
@@ -1138,7 +1149,7 @@ TEST(key_of_the_state_is_found)
 	EXPECT_NE(PAGE, key_offset);
 }
 
-/* Put something where nothing was left: is it found? */
+/* Plant something where nothing was left. Is it found? */
 static bool is_found(enum leak leak, void *where, const void *what, size_t len)
 {
 	unsigned char saved[KEY];
@@ -1151,7 +1162,7 @@ static bool is_found(enum leak leak, void *where, const void *what, size_t len)
 	return found == leak;
 }
 
-/* The last two words of the cipher's state that change. */
+/* Remember the last two words of the cipher's state that change. */
 static void see_last(uint32_t word, void *arg)
 {
 	uint32_t *last = arg;
@@ -1176,15 +1187,15 @@ FIXTURE_TEARDOWN(traced)
 	step_kill(&self->actor);
 }
 
-/* That something can be found is the test of this test. */
+/* Check that the search finds secrets at all. */
 TEST_F(traced, secrets_are_found_where_they_are_planted)
 {
 	const struct plan plan = {
 		.kind = EMPTY, .len = 1, .event = NOTHING_HAPPENS,
 	};
 	const struct key *key = &secret.key[0];
+	unsigned char *vector = left.vectors + ARCH_FIRST_VECTOR, *state;
 	uint32_t block[VGR_CHACHA_WORDS], last[2];
-	unsigned char *state;
 
 	ASSERT_TRUE(run(&self->actor, &plan));
 	state = secret.copy[secret.copies - 1];
@@ -1192,11 +1203,11 @@ TEST_F(traced, secrets_are_found_where_they_are_planted)
 	EXPECT_EQ(NONE, find_leak(false));
 	EXPECT_TRUE(is_found(GENERAL, left.general + 3, key->word + 2, 4));
 	EXPECT_TRUE(is_found(GENERAL, left.general + 3, key->stream + 77, WORD));
-	EXPECT_TRUE(is_found(VECTOR, left.xstate + 160, key->stream + 80, 16));
+	EXPECT_TRUE(is_found(VECTOR, vector, key->stream + 80, 16));
 	EXPECT_TRUE(is_found(STACK, left.stack + BELOW - 400, key->word + 2, WORD));
 	EXPECT_TRUE(is_found(STACK, left.stack, key->stream + 81, WORD));
 	EXPECT_TRUE(is_found(INTERMEDIATE, left.stack + 4096, last, sizeof(last)));
-	EXPECT_TRUE(is_found(INTERMEDIATE, left.xstate + 176, last, sizeof(last)));
+	EXPECT_TRUE(is_found(INTERMEDIATE, vector + 16, last, sizeof(last)));
 	EXPECT_TRUE(is_found(NOT_ERASED, state + key_offset + KEY, scene->output + 1, WORD));
 	EXPECT_TRUE(is_found(OLD_KEY, state + (key_offset + KEY) % batch, key->word, KEY));
 }
@@ -1215,7 +1226,7 @@ TEST_F(traced, secret_on_the_stack_at_one_instruction_is_found)
  * The stack at every instruction
  */
 
-/* In so many places of each call there is a signal. */
+/* The number of instructions of each call to interrupt by a signal */
 #define WALK_SIGNALS	4
 
 FIXTURE(stack)
@@ -1320,7 +1331,7 @@ TEST_F_TIMEOUT(call, undisturbed_leaves_no_secret, STEP_SECONDS)
 }
 
 /*
- * Events in mid-call
+ * Events during a call
  */
 
 FIXTURE(event)

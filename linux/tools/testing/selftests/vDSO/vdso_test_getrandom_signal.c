@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vdso_test_getrandom_signal.c: calls of the vDSO's getrandom() that a signal
- * interrupts
+ * vdso_test_getrandom_signal.c: signals that interrupt the vDSO's getrandom()
  *
- * Handlers that draw from the same state, on either stack and within each other,
- * and handlers that do not return: they jump out, switch to another green thread,
- * or end the thread, which unwinds the call. And which addresses the kernel takes
- * for the vDSO's when the vDSO was moved, unmapped or replaced.
+ * Some handlers draw from the same state, on either stack and nested. Others do not
+ * return: they jump out, switch to another green thread, or end the thread, which
+ * unwinds the call. More cases test which addresses the kernel treats as the vDSO's
+ * after the vDSO was moved, unmapped or replaced.
  *
- * Nothing sleeps: whoever needs a signal inside the vDSO draws until it has come.
+ * Nothing sleeps: a case that needs a signal inside the vDSO draws until it arrives.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -19,19 +18,19 @@
 #include "vgetrandom_test.h"
 #include "../kselftest_harness.h"
 
-/* Thousands of signals take their time where the kernel checks itself. */
+/* Thousands of signals take long on a kernel with debugging enabled. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 300
 
-/* Bytes that a handler draws. */
+/* Bytes that a handler draws */
 #define NESTED 40
 
 /**
- * struct alarm - a timer that hits the vDSO
- * @timer:	sends the signal, once each time it is armed
+ * struct alarm - a timer that aims at the vDSO
+ * @timer:	sends a signal each time it is armed
  * @delay:	from arming to the signal, in microseconds
- * @inside:	signals that interrupted the vDSO; the handler counts
- * @hits:	of these, how many there were when it was armed last
+ * @inside:	signals that interrupted the vDSO; the handler counts them
+ * @hits:	the value of @inside when the timer was last armed
  */
 struct alarm {
 	timer_t timer;
@@ -53,8 +52,8 @@ static bool alarm_open(struct alarm *alarm, int sig)
 }
 
 /*
- * Have a signal come soon: after a time that grows while signals come before the
- * vDSO is reached, as they do on a slow machine, and shrinks while they hit it.
+ * Have a signal sent soon. The delay grows while signals arrive before the vDSO is
+ * reached, as they do on a slow machine, and shrinks while they hit it.
  */
 static void alarm_arm(void *arg)
 {
@@ -75,14 +74,14 @@ static void alarm_arm(void *arg)
  */
 
 /**
- * struct across - draws around and in a signal
+ * struct across - draws before, during and after a signal
  * @state:	to draw from
- * @len:	bytes a draw
+ * @len:	bytes in a draw
  * @send:	requests a signal
  * @arg:	for @send
- * @handled:	how many signals have been handled; the handler counts
- * @output:	the last whole draw before the signal, the one that it came in,
- *		and one after it
+ * @handled:	signals handled so far; the handler counts them
+ * @output:	the last complete draw before the signal, the one that it interrupted,
+ *		and the next one
  */
 struct across {
 	void *state;
@@ -93,7 +92,7 @@ struct across {
 	unsigned char output[3 * 300];
 };
 
-/* Request a signal and draw until it has come. False: wrong return value. */
+/* Request a signal and draw until it has arrived. Returns false if a draw failed. */
 static bool draw_across_signal(struct across *across)
 {
 	unsigned int before = atomic_load(across->handled);
@@ -113,10 +112,7 @@ static bool draw_across_signal(struct across *across)
 	return vgr_draw(output + 2 * len, len, across->state) == (ssize_t)len;
 }
 
-/*
- * What the handler shares with the code that it interrupts. Only one thread
- * uses it; the compiler has to reload what changes under its feet.
- */
+/* Shared by the handler and the code that it interrupts, in one thread */
 static struct {
 	void *state;
 	struct alarm alarm;
@@ -145,10 +141,7 @@ static bool nested_open(int flags)
 	return nested.state && alarm_open(&nested.alarm, SIGALRM);
 }
 
-/*
- * Draw across @rounds signals. All draws and the handler's count. The return
- * value names what is wrong.
- */
+/* Draw across @rounds signals, and check all draws including the handler's. */
 static const char *try_under_signals(unsigned int rounds, void (*send)(void *),
 				     void *arg)
 {
@@ -204,7 +197,7 @@ static void *send_signals(void *arg)
 	struct sender *sender = arg;
 	unsigned int sent = 0;
 
-	/* Not to be woken by the target, which would interrupt it there. */
+	/* Do not sleep: the target would be interrupted while it wakes this thread. */
 	while (!atomic_load(&sender->quit)) {
 		if (sent == atomic_load(&sender->asked)) {
 			sched_yield();
@@ -250,7 +243,7 @@ static void on_tick(int sig, siginfo_t *info, void *context)
 	nested.alarm.inside += vgr_in_vdso(interrupted_at(context));
 }
 
-/* A signal every 100 microseconds, or as often as the machine can. */
+/* Have a signal sent every 100 microseconds, or as often as the machine can. */
 static bool start_ticks(void)
 {
 	const struct itimerspec ticks = { { 0, 100000 }, { 0, 100000 } };
@@ -261,7 +254,7 @@ static bool start_ticks(void)
 	       !timer_settime(nested.alarm.timer, 0, &ticks, NULL);
 }
 
-/* Is there random output in every page that a draw has returned? */
+/* Is there random output in each page that a draw has filled? */
 static bool pages_are_random(const unsigned char *buffer, size_t len)
 {
 	size_t i;
@@ -294,7 +287,7 @@ TEST(interrupted_draws_are_not_short)
 	EXPECT_EQ(0, wrong);
 }
 
-/* It faults at the first byte that is not there, or returns all that came before. */
+/* A draw faults at the first byte that is not mapped, or returns all before it. */
 TEST(interrupted_draws_beyond_the_buffer_return_what_there_is)
 {
 	const size_t size = vgr.params.size_of_opaque_state;
@@ -324,8 +317,8 @@ TEST(interrupted_draws_beyond_the_buffer_return_what_there_is)
 }
 
 /*
- * Handlers within each other: level 0 is the code that is no handler, and a
- * signal of each level interrupts the draws of the level below.
+ * Nested handlers. Level 0 is ordinary code. The signal of each higher level
+ * interrupts the draws of the level below.
  */
 
 #define LEVELS	4
@@ -373,7 +366,7 @@ static bool deep_open(void)
 	return state;
 }
 
-/* One signal of each level. Has each of them interrupted the vDSO? */
+/* Send one signal of each level. Did each of them interrupt the vDSO? */
 static bool deep_round(void)
 {
 	unsigned int before = 0, after = 0, level;
@@ -410,8 +403,8 @@ TEST(signal_handlers_within_each_other_draw_from_the_same_state)
  */
 
 /*
- * In a traced process: draws from a state that has been through something, all
- * of which the vDSO has to serve. Returns the exit status.
+ * In a traced process: draw from a state after a handler has left it. The vDSO must
+ * serve all these draws. Returns the exit status.
  */
 static int draw_work(void *state)
 {
@@ -424,15 +417,13 @@ static int draw_work(void *state)
 	return 0;
 }
 
-/* Have @fn go through something and then draw_work() in a traced process. */
+/* In a traced process, have @fn leave a state in some way, and then draw_work(). */
 static void served_after(struct __test_metadata *_metadata, int (*fn)(void *))
 {
-	struct watch watch = { .len = vgr.page };
+	struct watch watch;
 	struct calls calls;
 
-	work.buffer = shared_alloc(watch.len);
-	ASSERT_NE(NULL, work.buffer);
-	watch.buffer = work.buffer;
+	ASSERT_TRUE(watch_work(&watch, vgr.page));
 	work.len = 40;
 	work.draws = 100;
 	if (!count_calls(fn, NULL, &watch, &calls))
@@ -444,7 +435,7 @@ static void served_after(struct __test_metadata *_metadata, int (*fn)(void *))
 
 #define ESCAPES 100
 
-/* Leave the vDSO by siglongjmp() some times, then draw as if nothing was. */
+/* Leave the vDSO by siglongjmp() several times, then draw as usual. */
 static int escape_and_draw(void *unused)
 {
 	static unsigned int i;
@@ -475,19 +466,19 @@ TEST(signal_handler_that_jumps_out_leaves_the_state_usable)
 }
 
 /*
- * Two green threads that draw from one state. The handler of a signal that
- * interrupts a draw switches to the other one, in the middle of its own draw.
+ * Two green threads draw from one state. When a signal interrupts a draw, the handler
+ * switches to the other thread, which is itself in the middle of a draw.
  */
 
 #define SWITCHES	200
-#define LOGGED		4	/* draws of a thread to look at after a switch */
+#define LOGGED		4	/* draws to check after each switch */
 
 /**
  * struct green - a green thread
- * @context:	where it was when it did not run
+ * @context:	where it continues
  * @n:		bytes in the log
  * @log:	the draws that a switch interrupted, and some after each switch
- * @ok:		no return value was wrong
+ * @ok:		all return values were correct
  */
 struct green {
 	ucontext_t context;
@@ -526,7 +517,7 @@ static void on_green(int sig, siginfo_t *info, void *context)
 	green_switch();
 }
 
-/* Draw until there have been enough switches; keep what is close to one. */
+/* Draw until there have been enough switches; log the draws close to one. */
 static void green_draw(struct green *self)
 {
 	static const size_t lens[] = { 40, 4, 100, 600 };
@@ -554,12 +545,12 @@ static void green_draw(struct green *self)
 static void green_main(void)
 {
 	green_draw(&greens.thread[1]);
-	/* For good, unless the other one waits for this one to end. */
+	/* The other thread may be waiting for this one to end. */
 	for (;;)
 		green_switch();
 }
 
-/* Let two green threads draw and switch, then draw as if nothing was. */
+/* Have two green threads draw and switch, then draw as usual. */
 static int switch_and_draw(void *unused)
 {
 	const size_t size = 256 * 1024;
@@ -577,7 +568,7 @@ static int switch_and_draw(void *unused)
 	catch(SIGALRM, on_green, 0);
 	alarm_arm(&greens.alarm);
 	green_draw(&greens.thread[0]);
-	/* The other one is in the middle of a draw, or at its end. */
+	/* The other thread is in the middle of a draw, or has ended. */
 	green_switch();
 	if (!greens.thread[0].ok || !greens.thread[1].ok)
 		return 2;
@@ -598,20 +589,20 @@ TEST(signal_handler_that_switches_green_threads_leaves_both_right)
 
 #define ENDINGS	100
 
-/* How a thread comes to its end */
+/* How a thread ends */
 enum ending {
-	ENDING_CANCEL,		/* pthread_cancel() by another thread */
-	ENDING_HANDLER,		/* a handler ends it, in the vDSO */
-	ENDING_PAD,		/* so does one right after the first one */
+	ENDING_CANCEL,		/* another thread calls pthread_cancel() */
+	ENDING_HANDLER,		/* a handler that interrupted the vDSO ends it */
+	ENDING_PAD,		/* a second handler does, right after the first one */
 	ENDING_COUNT,
 };
 
 static struct {
 	void *state;
 	enum ending ending;
-	atomic_uint draws;	/* whole draws so far */
-	unsigned char output[2][NESTED];	/* of these, the last two */
-	bool cleaned;		/* the thread was unwound to its beginning */
+	atomic_uint draws;	/* complete draws so far */
+	unsigned char output[2][NESTED];	/* the last two of them */
+	bool cleaned;		/* the thread was unwound to its start function */
 	bool in_vdso;		/* from inside the vDSO */
 } ended;
 
@@ -658,7 +649,7 @@ static void *draw_until_end(void *unused)
 	return NULL;
 }
 
-/* Have a thread draw, and end it as it does. False: something went wrong. */
+/* End a thread while it draws. Returns false if something went wrong. */
 static bool end_while_drawing(enum ending ending, unsigned int draws)
 {
 	unsigned char output[NESTED];
@@ -681,14 +672,14 @@ static bool end_while_drawing(enum ending ending, unsigned int draws)
 	    !ended.cleaned)
 		return false;
 
-	/* The state lives on. What the end interrupted was never returned. */
+	/* The state remains in use. The interrupted draw was never returned. */
 	return vgr_draw(output, NESTED, ended.state) == NESTED &&
 	       !vgr_repeats(output, NESTED) &&
 	       !vgr_repeats(ended.output[0], NESTED) &&
 	       !vgr_repeats(ended.output[1], NESTED);
 }
 
-/* End some threads in every way, then draw as if nothing was. */
+/* End some threads in each way, then draw as usual. */
 static int end_and_draw(void *unused)
 {
 	enum ending ending;
@@ -717,9 +708,9 @@ TEST(thread_that_ends_in_a_draw_is_unwound_and_leaves_the_state_usable)
 
 static struct {
 	struct alarm alarm;
-	unsigned int after;	/* signals that came as the first one's ended */
-	unsigned int found;	/* unwindings that found the caller */
-	unsigned int wrong;	/* ... or did not, or found it changed */
+	unsigned int after;	/* signals delivered when the first one's handler returned */
+	unsigned int found;	/* unwinding found the caller */
+	unsigned int wrong;	/* it did not, or found it changed */
 } unwound;
 
 static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
@@ -730,8 +721,8 @@ static _Unwind_Reason_Code on_frame(struct _Unwind_Context *context, void *arg)
 	if (_Unwind_GetIP(context) != (uintptr_t)marked_return)
 		return _URC_NO_REASON;
 	*found = _Unwind_GetCFA(context) == marked_sp;
-	for (i = 0; i < ARRAY_SIZE(marks); i++)
-		*found &= _Unwind_GetGR(context, marks[i].number) == marks[i].mark;
+	for (i = 0; i < ARRAY_SIZE(marked); i++)
+		*found &= _Unwind_GetGR(context, marked[i]) == MARK(marked[i]);
 	return _URC_END_OF_STACK;
 }
 
@@ -790,7 +781,7 @@ TEST(signal_handler_can_unwind_to_the_caller)
  * A vDSO that moves or goes away
  */
 
-/* The offsets in the vDSO from which a signal's frame has another address. */
+/* The offsets into the vDSO at which the kernel changes the interrupted address */
 #define OFFSETS (64 * 1024)
 
 struct moved {
@@ -798,23 +789,31 @@ struct moved {
 	unsigned int count;
 };
 
-#define HLT 0xf4		/* one byte, and a signal */
-
-/* Like on_fault(), but without a system call: this is run for every byte. */
-static void on_hlt(int sig, siginfo_t *info, void *context)
+/* Like on_fault(), but without a system call: this runs for every instruction. */
+static void on_fault_insn(int sig, siginfo_t *info, void *context)
 {
 	fault.address = interrupted_at(context);
 	siglongjmp(fault.env, 1);
 }
 
-/* Let a signal come at every byte of a mapping that is full of HLT. */
+/* Fill a mapping with instructions that raise a signal. */
+static void fill_faults(void *start, size_t len)
+{
+	arch_insn_t *insn = start;
+	size_t i;
+
+	for (i = 0; i < len / sizeof(*insn); i++)
+		insn[i] = ARCH_FAULT_INSN;
+}
+
+/* Raise the signal at each instruction of such a mapping. */
 static void find_moved(uintptr_t start, size_t len, struct moved *moved)
 {
 	volatile uintptr_t address;
 
 	memset(moved, 0, sizeof(*moved));
-	catch(SIGSEGV, on_hlt, SA_NODEFER);
-	for (address = start; address < start + len; address++) {
+	catch(ARCH_FAULT_SIGNAL, on_fault_insn, SA_NODEFER);
+	for (address = start; address < start + len; address += sizeof(arch_insn_t)) {
 		if (!sigsetjmp(fault.env, 0))
 			((void (*)(void))address)();
 		if (fault.address == address)
@@ -828,19 +827,19 @@ static void find_moved(uintptr_t start, size_t len, struct moved *moved)
 static bool fill_vdso(uintptr_t start, size_t len)
 {
 	int fd = open("/proc/self/mem", O_RDWR);
-	unsigned char *hlt = malloc(len);
+	void *faults = malloc(len);
 	bool ok;
 
-	if (fd < 0 || !hlt)
+	if (fd < 0 || !faults)
 		return false;
-	memset(hlt, HLT, len);
-	ok = pwrite(fd, hlt, len, start) == (ssize_t)len;
-	free(hlt);
+	fill_faults(faults, len);
+	ok = pwrite(fd, faults, len, start) == (ssize_t)len;
+	free(faults);
 	close(fd);
 	return ok;
 }
 
-/* Put other code where the vDSO is or was. */
+/* Map other code where the vDSO is or was. */
 static bool take_place(uintptr_t start, size_t len)
 {
 	void *p = mmap((void *)start, len, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -848,11 +847,11 @@ static bool take_place(uintptr_t start, size_t len)
 
 	if (p == MAP_FAILED)
 		return false;
-	memset(p, HLT, len);
+	fill_faults(p, len);
 	return true;
 }
 
-/* Move it. */
+/* Move the vDSO, and return its new address, or 0. */
 static uintptr_t move_vdso(uintptr_t start, size_t len)
 {
 	void *room = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -884,9 +883,10 @@ TEST_F(vdso, in_its_place_has_a_drawing_range)
 {
 	ASSERT_TRUE(fill_vdso(self->start, self->len));
 	find_moved(self->start, self->len, &self->moved);
-	ksft_print_msg("%u bytes of %zu are drawing code\n", self->moved.count, self->len);
+	ksft_print_msg("%zu bytes of %zu are drawing code\n",
+		       self->moved.count * sizeof(arch_insn_t), self->len);
 	EXPECT_GT(self->moved.count, 0);
-	EXPECT_LT(self->moved.count, self->len);
+	EXPECT_LT(self->moved.count, self->len / sizeof(arch_insn_t));
 }
 
 TEST_F(vdso, that_was_moved_has_it_there_and_not_where_it_was)
@@ -935,7 +935,7 @@ TEST_F(vdso, that_was_replaced_is_forgotten)
 	EXPECT_EQ(0, self->moved.count);
 }
 
-/* The child's exit status: 0 if that many bytes are as they should be. */
+/* Look at the vDSO of a child, or at other code in its place. Returns 0 if all is well. */
 static int child_of_fork(uintptr_t start, size_t len, bool replace, struct moved *moved)
 {
 	pid_t pid = fork();
@@ -958,7 +958,7 @@ TEST_F(vdso, that_a_child_does_not_inherit_is_forgotten_there)
 	ASSERT_EQ(0, madvise((void *)self->start, self->len, MADV_DONTFORK));
 	EXPECT_EQ(0, child_of_fork(self->start, self->len, true, &self->moved));
 
-	/* The parent still has it. */
+	/* The parent still has its vDSO. */
 	ASSERT_TRUE(fill_vdso(self->start, self->len));
 	find_moved(self->start, self->len, &self->moved);
 	EXPECT_GT(self->moved.count, 0);

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vdso_test_getrandom_step.c: getrandom() interrupted after every instruction
+ * vdso_test_getrandom_step.c: interrupt getrandom() after every instruction
  *
- * A call of the vDSO's getrandom() is stopped by ptrace() at each of its
- * instructions. There something happens to the state, to the process or to the
- * kernel; then the call goes on and finishes, if it can. Nothing that anybody
- * has drawn, before, meanwhile or later, may have been drawn twice, or be zeros,
- * or be made of a key of zeros, and later calls take no system call.
+ * ptrace() stops a call of the vDSO's getrandom() at each of its instructions. There,
+ * something happens to the state, the process or the kernel. Then the call continues
+ * to its end, if it can. No output, from before, during or after the call, may be
+ * drawn twice, be zeros, or be the keystream of a zero key. Later calls must not make
+ * a system call.
  *
- * How repetitions are found. Everything that a run draws is one list of outputs.
- * They are compared by words of eight bytes at all offsets, see struct words, so
- * that any 16 bytes that two outputs share are found. An output of less than
- * eight bytes is looked for as a whole. The state draws a full batch after the
- * run, so what is made with the key that it is left with is compared as well.
+ * To find repetitions, the test compares all outputs of a run by words of eight bytes
+ * at all offsets, see struct words. This finds any 16 bytes that two outputs share. An
+ * output of fewer than eight bytes is looked for as a whole. After the run, a full
+ * batch is drawn from the state, so output of its last key is compared as well.
  *
- * Chance, and a reseed that the kernel makes on its own, can spoil a run. So what
- * is wrong only counts if it is wrong TRIES times in a row, each time with
- * another key. Four bytes are equal to any of 4000 others by chance once in 2^20
- * runs, so TRIES times in a row once in 2^80.
+ * Chance, and a reseed by the kernel, can spoil a run. Therefore an error counts only
+ * if it occurs TRIES times in a row, each time with another key. Four bytes are equal
+ * to any of 4000 others by chance once in 2^20 runs, so TRIES times in a row once in
+ * 2^80.
  *
- * Only the ABI is used, and everything about the state is found out: so this can
- * be run on any kernel that has the function. Inner loops are sampled, unless FULL
- * is set in the environment; with ONE_IN=N there, which a slow kernel may need, so
- * is the rest, one boundary in N. The sample is always the same.
+ * The test relies only on the ABI and discovers the layout of the state, so it can run
+ * on any kernel that has the function. It samples inner loops unless FULL is set in
+ * the environment. With ONE_IN=N, which slow kernels may need, it tests only one of N
+ * boundaries elsewhere, too. The sample is always the same.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -33,39 +32,39 @@
 #include "vgetrandom_step.h"
 #include "../kselftest_harness.h"
 
-/* How often a run has to go wrong. */
+/* How often in a row a run has to go wrong */
 #define TRIES		4
 
-/* Bytes of the draws around the interrupted one. */
+/* Bytes in the draws around the interrupted one */
 #define NESTED		32
 #define WATCHED		48
 
 /*
- * After its last look at the generation, a call is over but for handing over
- * what it has got: to be forked there is to be forked after the call. That has to
- * be a matter of a few instructions.
+ * Once a call has checked the generation for the last time, a fork is no different from
+ * one after the call: both processes have the output. No more than this many
+ * instructions may follow that check.
  */
 #define TAIL		64
 
-/* The signals of a run's first and second event. */
+/* The signals of a run's first and second event */
 static const int signals[] = { SIGUSR1, SIGUSR2 };
 
-/* What the tracer does at the boundary, in this order. */
+/* What the tracer does at the boundary, in this order */
 enum {
 	DO_ZERO		= 1 << 0,	/* write zeros over the state */
 	DO_RECLAIM	= 1 << 1,	/* have its page reclaimed */
 	DO_FORK		= 1 << 2,	/* fork without a signal */
-	DO_COPY		= 1 << 3,	/* undo the wipe in the child */
+	DO_COPY		= 1 << 3,	/* restore the state in the child */
 	DO_RESEED	= 1 << 4,	/* have the kernel reseed */
-	DO_SIGNAL	= 1 << 5,	/* let a signal arrive */
-	DO_SEND		= 1 << 6,	/* the same, from another processor */
+	DO_SIGNAL	= 1 << 5,	/* deliver a signal */
+	DO_SEND		= 1 << 6,	/* send one from another processor */
 };
 
-/* What the handler of the signal does, in this order. */
+/* What the handler of the signal does, in this order */
 enum {
 	ON_ALTSTACK	= 1 << 0,	/* run on a stack of its own */
 	WIPE		= 1 << 1,	/* wipe the state */
-	FORK		= 1 << 2,	/* fork, and go on in both */
+	FORK		= 1 << 2,	/* fork, and continue in both */
 	DRAW		= 1 << 3,	/* draw from the state */
 	SWITCH		= 1 << 4,	/* have another context draw */
 	JUMP		= 1 << 5,	/* jump out */
@@ -74,9 +73,9 @@ enum {
 
 /**
  * struct event - what happens in the middle of a call
- * @name:	in test names
+ * @name:	as printed
  * @tracer:	DO_ flags
- * @handler:	what the signal's handler does
+ * @handler:	flags for the signal's handler
  * @twice:	happens again, in a call that the handler makes
  */
 struct event {
@@ -132,8 +131,8 @@ static const struct event events[] = {
 
 /**
  * struct draw - a call and its output
- * @ret:	what it returned
- * @len:	bytes that it was to draw; 0 if there was no such call
+ * @ret:	its return value
+ * @len:	the number of bytes requested; 0 if there was no such call
  * @bytes:	the output
  */
 struct draw {
@@ -142,7 +141,7 @@ struct draw {
 	unsigned char bytes[LONGEST];
 };
 
-/* What one process drew in a run. */
+/* The draws of one process in a run */
 struct part {
 	bool returned;			/* from the interrupted call */
 	struct draw outer;
@@ -151,26 +150,27 @@ struct part {
 	struct draw after;
 };
 
-/* Where the actor traps. */
+/* Where the actor traps */
 enum phase { TOP, READY, DONE };
 
 /**
  * struct scene - one run, in memory that all processes share
- * @quit:	no more runs; set by the tracer, like all down to @child
- * @kind:	what to make of the state
+ * @quit:	no more runs; the tracer sets this and all members down to @handler
+ * @kind:	the condition to bring the state into
  * @left:	bytes to leave in the batch of an EMPTY state
- * @len:	length of the call that is interrupted
- * @flags:	its flags; if any, what it asks the kernel for is looked at
- * @query:	that is a parameter query
- * @handler:	what the handlers of the two events do
- * @child:	process ID of the child, if there is one; the handler sets it, too
+ * @len:	length of the interrupted call
+ * @flags:	flags of the call; if any, its system call is checked
+ * @query:	the call is a parameter query
+ * @handler:	flags for the handlers of the two events
+ * @pid:	process ID of the actor
+ * @child:	process ID of the child, if any; set by the tracer or the handler
  * @state:	the state
- * @phase:	which trap the actor is in
+ * @phase:	the trap that the actor is in
  * @unwound:	the cancelled thread ran its cleanup handler
  * @child_status: how the child ended
  * @before:	drawn before the call, from the same state
  * @part:	drawn by the actor, and by its child
- * @watched:	drawn after all that, and must take no system call
+ * @watched:	drawn last; must not make a system call
  * @params:	the answer to a query
  */
 struct scene {
@@ -215,14 +215,14 @@ static void reach(enum phase phase)
 	step_trap();
 }
 
-/* Add to an output. One call that fails makes a wrong sum. */
+/* Add to an output. If a call fails, the sum in @ret is wrong. */
 static void draw(struct draw *d, size_t len)
 {
 	d->ret += vgr_draw(d->bytes + d->len, len, scene->state);
 	d->len += len;
 }
 
-/* What the handler of event 0 or 1 does. */
+/* The handler of event 0 or 1 */
 static void handle(unsigned int nr)
 {
 	unsigned int todo = scene->handler[nr];
@@ -272,7 +272,7 @@ static bool make_altstack(void)
 	return stack.ss_sp && !sigaltstack(&stack, NULL);
 }
 
-/* The context that handlers switch to, as a green thread. */
+/* The context that handlers switch to: a green thread */
 static void other_thread_of_control(void)
 {
 	for (;;) {
@@ -292,7 +292,7 @@ static bool make_context(void)
 	return other_context.uc_stack.ss_sp;
 }
 
-/* On another processor: send the actor a signal whenever asked to. */
+/* On another processor: send the actor a signal on request. */
 static void *send_signals(void *unused)
 {
 	cpu_set_t cpu;
@@ -336,7 +336,7 @@ static void start_run(void)
 	scene->unwound = false;
 	catch_signals();
 
-	/* A new key for each run. */
+	/* Get a new key for each run. */
 	vgr_wipe(scene->state);
 	draw(&scene->before, BEFORE);
 	if (scene->kind == EMPTY)
@@ -350,7 +350,7 @@ static ssize_t query(void)
 	return vgr.call(NULL, 0, 0, &scene->params, VGR_QUERY);
 }
 
-/* The interrupted call's buffer is private: a child has its own. */
+/* The buffer of the interrupted call is private: a child has its own. */
 static unsigned char outer[LONGEST];
 
 static void call(void)
@@ -375,7 +375,7 @@ static void call(void)
 	memcpy(part->outer.bytes, outer, scene->len);
 }
 
-/* A full batch, so that the key gets used that the state is left with. */
+/* Draw a full batch, in order to use the state's last key as well. */
 static void draw_after(void)
 {
 	struct draw *after = &my_part()->after;
@@ -462,7 +462,7 @@ static bool run_thread(void *(*fn)(void *))
 	       !pthread_join(thread, NULL);
 }
 
-/* A thread for each run, as it may be cancelled, and one to look afterwards. */
+/* Use a thread for each run, since it may be cancelled, and one for the watched draw. */
 static int run_in_threads(void *unused)
 {
 	if (!make_state())
@@ -487,7 +487,7 @@ static bool state_is_zero(pid_t pid)
 	       !memcmp(state, state + 1, vgr.params.size_of_opaque_state - 1);
 }
 
-/* Is there a page under the state? The page of zeros does not count. */
+/* Is the page under the state present? The zero page does not count. */
 static bool state_is_present(pid_t pid)
 {
 	uint64_t entry = 0;
@@ -534,7 +534,7 @@ static bool may_reclaim(void)
 	       !close(fd);
 }
 
-/* Fork the actor where it is, the child with a copy of the state if wanted. */
+/* Fork the actor where it is. If wanted, restore the state in the child. */
 static bool fork_actor(struct step_actor *actor, bool copy)
 {
 	unsigned char state[vgr.page];
@@ -550,7 +550,7 @@ static bool fork_actor(struct step_actor *actor, bool copy)
 	       !ptrace(PTRACE_DETACH, child, NULL, 0L);
 }
 
-/* Have the other thread of the actor, which is stopped, send it a signal. */
+/* Have the actor's other thread send a signal to the stopped one. */
 static bool send_from_other_cpu(int sig)
 {
 	return write(send_pipe[1], &sig, sizeof(sig)) == sizeof(sig) &&
@@ -558,8 +558,8 @@ static bool send_from_other_cpu(int sig)
 }
 
 /*
- * Let an event happen to the actor where it is stopped. False if that is not
- * possible. The signal that it has to go on with is in *@sig.
+ * Make an event happen to the actor where it is stopped. Returns false if that is not
+ * possible. The actor must be resumed with the signal *@sig.
  */
 static bool happen(struct step_actor *actor, const struct event *event,
 		   unsigned int nr, int *sig)
@@ -593,7 +593,7 @@ static bool happen(struct step_actor *actor, const struct event *event,
 
 static struct words drawn, public;
 
-/* What everybody can make: the keystream of the key in a wiped state. */
+/* The keystream of a zero key, which is what a wiped state contains, is public. */
 #define PUBLIC_BLOCKS	(LONGEST / sizeof(uint32_t) / VGR_CHACHA_WORDS)
 
 static void make_public(void)
@@ -618,30 +618,31 @@ static const char * const wrongs[WRONGS] = {
 	[RESULT]	= "with a wrong result",
 	[ZEROS]		= "with zeros",
 	[PUBLIC]	= "with the keystream of a zero key",
-	[REPEATED]	= "with bytes twice",
-	[REQUEST]	= "with another request to the kernel",
+	[REPEATED]	= "with repeated bytes",
+	[REQUEST]	= "with a wrong request to the kernel",
 	[NOT_UNWOUND]	= "not unwound",
 	[NOT_SERVED]	= "never served again",
 	[DIED]		= "killed",
 };
 
-/* What the interrupted call asks the kernel for, if it has flags. */
+/* System calls of interrupted calls with flags */
 static struct {
 	unsigned int all;		/* in all runs */
-	unsigned int wrong;		/* in this one: not what it was asked for */
+	unsigned int wrong;		/* in this run: not for what the caller requested */
 } requests;
 
 static void see_request(const struct user_regs_struct *regs, void *unused)
 {
-	/* Draws behind the call may have to fetch a key. */
-	if (regs->orig_rax != __NR_getrandom || scene->part[0].returned)
+	/* Draws after the call may have to fetch a key. */
+	if (REGS_SYSCALL(regs) != __NR_getrandom || scene->part[0].returned)
 		return;
 	requests.all++;
-	requests.wrong += regs->rdi != (uintptr_t)outer ||
-			  regs->rsi != scene->len || regs->rdx != scene->flags;
+	requests.wrong += REGS_ARG1(regs) != (uintptr_t)outer ||
+			  REGS_ARG2(regs) != scene->len ||
+			  REGS_ARG3(regs) != scene->flags;
 }
 
-/* Look at an output, and remember it. */
+/* Check an output, and remember it. */
 static enum wrong check_bytes(const unsigned char *bytes, size_t len)
 {
 	size_t i;
@@ -668,9 +669,9 @@ static enum wrong check_draw(const struct draw *draw)
 }
 
 /*
- * A call that was left may have written some of its buffer, and the rest is as
- * it was. What it wrote was handed out, unless it was made of a wiped state: that
- * is what the check at the call's end is for, which it did not get to.
+ * A call that a handler left may have filled a part of its buffer; the rest is still
+ * zero. The bytes it wrote count as output. They may come from a wiped state, though,
+ * because the call did not reach the check at its end.
  */
 static enum wrong check_left(const struct draw *outer)
 {
@@ -685,7 +686,7 @@ static enum wrong check_left(const struct draw *outer)
 	return FINE;
 }
 
-/* An output that is too short to have words: is it in another one? */
+/* Is an output, which is too short to contain words, part of another one? */
 static bool is_in(const struct draw *outer, const struct draw *other)
 {
 	return other->len && memmem(other->bytes, other->len,
@@ -713,7 +714,7 @@ static enum wrong check_short(const struct draw *outer)
 	return FINE;
 }
 
-/* The child has returned what the parent has, or had in its buffer. */
+/* Has the child returned the same bytes as the parent, or what the parent's buffer had? */
 static bool is_common(void)
 {
 	const struct part *part = scene->part;
@@ -731,7 +732,7 @@ static enum wrong check_outer(const struct part *part)
 	if (scene->query)
 		return memcmp(&scene->params, &vgr.params, sizeof(vgr.params)) ?
 		       RESULT : FINE;
-	/* The words of a short one are none; so it is not remembered either. */
+	/* A short output contains no words, so it is not remembered, either. */
 	if (part->outer.len < WORD)
 		return check_short(&part->outer);
 	return check_draw(&part->outer);
@@ -754,7 +755,7 @@ static enum wrong check_part(const struct part *part, bool with_outer)
 	return wrong;
 }
 
-/* A fork after the call has its bytes in parent and child, of course. */
+/* After a fork past the end of the call, parent and child both have its output. */
 static enum wrong check_run(bool forked_after, unsigned int handed)
 {
 	struct part *part = scene->part;
@@ -786,17 +787,15 @@ static enum wrong check_run(bool forked_after, unsigned int handed)
  * The tracer: runs
  */
 
-/* Is a system call one that hands the watched draw over to the kernel? */
+/* Count system calls that the watched draw falls back to. */
 static void count_handed(const struct user_regs_struct *regs, void *arg)
 {
 	unsigned int *handed = arg;
 
-	if (regs->orig_rax == __NR_getrandom &&
-	    regs->rdi - (uintptr_t)scene->watched.bytes < LONGEST)
-		++*handed;
+	*handed += draws_into(regs, scene->watched.bytes, LONGEST);
 }
 
-/* Let the actor go on to a trap of its own. */
+/* Resume the actor until it traps in a given phase. */
 static bool run_to_phase(struct step_actor *actor, enum phase phase, int sig)
 {
 	do {
@@ -807,23 +806,23 @@ static bool run_to_phase(struct step_actor *actor, enum phase phase, int sig)
 	return true;
 }
 
-/* Where the second event of a pair happens. */
+/* Where the second event of a pair happens */
 enum where {
-	OUTER,		/* in the interrupted call, if it has gone on */
-	NESTED_CALL,	/* in a call that the first event makes */
-	RESUMED,	/* in what the interrupted call has gone on with */
+	OUTER,		/* in the interrupted call, if it continues */
+	NESTED_CALL,	/* in a call that the first event's handler makes */
+	RESUMED,	/* in the interrupted call, after the handler has returned */
 	WHERES
 };
 
 /**
  * struct plan - what happens in a run
- * @kind:	what the state is like
+ * @kind:	the condition of the state
  * @len:	bytes that the interrupted call draws
- * @trace:	of such a call
+ * @trace:	the instructions of such a call
  * @event:	the first event, and the second one or NULL
  * @n:		the instructions before which they happen
- * @where:	which call's instruction the second one is. If RESUMED, @n is the
- *		number of instructions after the handler's return.
+ * @where:	the call in which the second event happens. If RESUMED, @n counts
+ *		instructions from the handler's return.
  */
 struct plan {
 	enum kind kind;
@@ -834,7 +833,7 @@ struct plan {
 	enum where where;
 };
 
-/* The drawing code's use of the stack is less, a signal frame is more. */
+/* The drawing code uses less stack than this, and a signal frame takes more. */
 #define OUTER_FRAMES	1024
 
 static bool is_outer(uintptr_t sp, uintptr_t before)
@@ -842,7 +841,7 @@ static bool is_outer(uintptr_t sp, uintptr_t before)
 	return sp <= before && sp > before - OUTER_FRAMES;
 }
 
-/* How often will the call be at the second place after the first one? */
+/* How often will the call execute the second instruction after the first event? */
 static unsigned int visits_between(const struct plan *plan)
 {
 	const struct step_insn *insn = plan->trace->insn;
@@ -854,8 +853,8 @@ static unsigned int visits_between(const struct plan *plan)
 }
 
 /*
- * From the first event on to an instruction of the trace. The draws after the
- * call, which have the same stack pointer, are too late.
+ * Go from the first event to an instruction of the trace. The draws after the call
+ * have the same stack pointer, but are too late.
  */
 static bool go_to_insn(struct step_actor *actor, const struct plan *plan,
 		       uintptr_t before, int sig)
@@ -863,9 +862,9 @@ static bool go_to_insn(struct step_actor *actor, const struct plan *plan,
 	const bool outer = plan->where == OUTER;
 	unsigned int visits = outer ? visits_between(plan) : 1;
 	uintptr_t at = plan->trace->insn[plan->n[1]].at;
-	bool there = step_break(actor, at);
+	bool there = arch_set_breakpoint(actor->tid, at);
 
-	/* If the call is there now, the breakpoint is hit at once. */
+	/* If the call is at that instruction already, the breakpoint triggers at once. */
 	if (outer && step_ip(actor) == at)
 		visits++;
 	while (there && visits) {
@@ -875,33 +874,31 @@ static bool go_to_insn(struct step_actor *actor, const struct plan *plan,
 		if (there && outer == is_outer(step_sp(actor), before))
 			visits--;
 	}
-	return step_unbreak(actor) && there;
+	return arch_clear_breakpoint(actor->tid) && there;
 }
 
-/* Where a handler, about to begin, returns to. */
+/* The address that a handler returns to; the actor is at its first instruction. */
 static uintptr_t return_address(const struct step_actor *actor)
 {
-	uintptr_t context = step_peek(actor, offsetof(struct user_regs_struct,
-						      rdx));
+	const struct user_regs_struct regs = step_regs(actor);
+	ucontext_t *uc = (void *)REGS_ARG3(&regs);
 
-	return ptrace(PTRACE_PEEKDATA, actor->tid,
-		      context + offsetof(ucontext_t, uc_mcontext.gregs[REG_RIP]),
-		      NULL);
+	return ptrace(PTRACE_PEEKDATA, actor->tid, &UC_IP(uc), NULL);
 }
 
-/* From the begin of a handler to its return. */
+/* Go from the beginning of a handler to its return. */
 static bool go_to_return(struct step_actor *actor, uintptr_t before)
 {
 	uintptr_t at = return_address(actor);
-	bool there = step_break(actor, at);
+	bool there = arch_set_breakpoint(actor->tid, at);
 
 	do {
 		there = there && step_continue(actor, 0) && step_ip(actor) == at;
 	} while (there && !is_outer(step_sp(actor), before));
-	return step_unbreak(actor) && there;
+	return arch_clear_breakpoint(actor->tid) && there;
 }
 
-/* From the first event on to a place some steps behind the handler's return. */
+/* Go from the first event to some steps past the handler's return. */
 static bool go_behind_handler(struct step_actor *actor, const struct plan *plan,
 			      uintptr_t before, int sig)
 {
@@ -917,12 +914,12 @@ static bool go_behind_handler(struct step_actor *actor, const struct plan *plan,
 	return true;
 }
 
-/* What became of a run. */
+/* The outcome of a run */
 enum outcome { LOST, MISSED, RAN, GONE };
 
 /*
- * Go from the first event to the second one. MISSED: that was not reached. In
- * any event the actor has to go on, with *@sig.
+ * Go from the first event to the second one. Returns MISSED if that was not reached.
+ * In any case, the actor must be resumed with *@sig.
  */
 static enum outcome second_event(struct step_actor *actor,
 				 const struct plan *plan, uintptr_t before,
@@ -938,7 +935,7 @@ static enum outcome second_event(struct step_actor *actor,
 	return happen(actor, plan->event[1], 1, sig) ? RAN : LOST;
 }
 
-/* From the top of the loop to the call. */
+/* Go from the top of the loop to the call. */
 static bool start(struct step_actor *actor, enum kind kind, size_t len)
 {
 	scene->kind = kind;
@@ -947,7 +944,7 @@ static bool start(struct step_actor *actor, enum kind kind, size_t len)
 	return run_to_phase(actor, READY, 0) && (kind != STALE || reseed());
 }
 
-/* Both events, or as many of them as are reached. */
+/* Make both events happen, or as many of them as are reached. */
 static enum outcome make_happen(struct step_actor *actor,
 				const struct plan *plan, int *sig)
 {
@@ -961,7 +958,7 @@ static enum outcome make_happen(struct step_actor *actor,
 	return plan->event[1] ? second_event(actor, plan, before, sig) : RAN;
 }
 
-/* From the last event on to the trap behind the call. */
+/* Go from the last event to the trap after the call. */
 static bool end_call(struct step_actor *actor, int sig)
 {
 	if (scene->flags)
@@ -971,9 +968,9 @@ static bool end_call(struct step_actor *actor, int sig)
 
 /**
  * run() - interrupt one call
- * @actor:	at the top of the loop, at begin and end
+ * @actor:	at the top of the loop, before and after
  * @plan:	what happens
- * @handed:	number of system calls that the watched draw made
+ * @handed:	set to the number of system calls that the watched draw fell back to
  *
  * Return: RAN; MISSED if the second event could not happen; LOST if not even the
  * first one could, because a reseed at the wrong moment led the call another way;
@@ -1005,12 +1002,12 @@ static enum outcome run(struct step_actor *actor, const struct plan *plan,
 }
 
 /*
- * The tracer: which boundaries
+ * The tracer: boundaries
  */
 
 /*
- * Step through a call. False: it did not make the system calls that it should, as
- * the kernel has reseeded at the wrong moment, if it is not wrong for ever.
+ * Step through a call. Returns false if it did not make the expected system calls. This
+ * is an error unless it was due to a reseed at the wrong moment: try again.
  */
 static bool record(struct step_actor *actor, enum kind kind, unsigned int len)
 {
@@ -1029,13 +1026,12 @@ static bool record(struct step_actor *actor, enum kind kind, unsigned int len)
  */
 
 /**
- * struct result - what a case has shown
- * @boundaries:	where something happened
- * @missed:	of pairs: where the second event could not happen
- * @wrong:	what was wrong, and how often
- * @common:	boundaries in a row, at the end of the calls, where a fork is one
- *		after the call
- * @first:	where something was wrong first
+ * struct result - the result of a case
+ * @boundaries:	the number of boundaries, or pairs of them, tested
+ * @missed:	the number of pairs whose second event could not happen
+ * @wrong:	the number of errors of each kind
+ * @common:	the number of boundaries where a fork counts as one after the call
+ * @first:	the first plan that went wrong
  */
 struct result {
 	unsigned int boundaries;
@@ -1046,13 +1042,13 @@ struct result {
 };
 
 /**
- * struct kept - what lasts beyond a case, which is a process of its own
- * @boundaries:	where something happened
- * @pairs:	of two events that happened
- * @runs:	how many there were
- * @draws:	and their calls
- * @last:	the event of the case before
- * @seen:	where it happened, in whatever state
+ * struct kept - shared by all cases, each of which is a process of its own
+ * @boundaries:	the number of boundaries tested
+ * @pairs:	the number of pairs of events tested
+ * @runs:	the number of runs
+ * @draws:	the number of draws in them
+ * @last:	the event of the previous case
+ * @seen:	where that event has happened, in whatever state
  */
 static struct kept {
 	unsigned long boundaries, pairs, runs, draws;
@@ -1078,7 +1074,7 @@ static bool forks(const struct event *event)
 	return event->tracer & DO_FORK || event->handler & FORK;
 }
 
-/* A fork with nothing left of the call but a few instructions. */
+/* Was the fork so close to the end of the call that it counts as one after it? */
 static bool forked_after(const struct plan *plan)
 {
 	return is_common() &&
@@ -1086,8 +1082,8 @@ static bool forked_after(const struct plan *plan)
 }
 
 /*
- * One boundary, or pair, as often as it takes. LOST: the trace is not, or no
- * longer, that of such a call.
+ * Test one boundary, or pair, up to TRIES times. Returns LOST if such a call does not,
+ * or no longer, follow the trace.
  */
 static enum outcome try(struct step_actor *actor, const struct plan *plan,
 			struct result *result)
@@ -1127,7 +1123,7 @@ static bool step_start(struct step_actor *actor, bool in_threads)
 			 NULL) && run_to_phase(actor, TOP, 0);
 }
 
-/* An actor that has been killed is replaced. */
+/* Test one boundary, or pair. Replace the actor if it dies. */
 static bool try_and_revive(struct step_actor *actor, const struct plan *plan,
 			   struct result *result)
 {
@@ -1141,7 +1137,7 @@ static bool try_and_revive(struct step_actor *actor, const struct plan *plan,
 	return outcome != LOST;
 }
 
-/* Other calls have other ways, but have much in common at the beginning. */
+/* Other calls take other paths, but begin with much the same instructions. */
 static unsigned int pick_nested(const struct step_trace *trace)
 {
 	const unsigned int common = 96;
@@ -1150,8 +1146,8 @@ static unsigned int pick_nested(const struct step_trace *trace)
 }
 
 /*
- * An event at the chosen boundaries of a call: where the route has chosen them,
- * and, unless all are wanted, no call of another length had them before.
+ * Test an event at the boundaries that the route has chosen. Unless all are wanted, skip
+ * those where a call of another length has been interrupted.
  */
 static bool try_route(struct step_actor *actor, const struct event *event,
 		      enum kind kind, unsigned int len, bool *seen,
@@ -1212,7 +1208,7 @@ static void print_result(const struct result *result, const char *what)
 			       first->n[1], first->event[1]->name);
 }
 
-/* Why an event cannot be had here, or NULL. */
+/* Why an event is impossible here, or NULL */
 static const char *impossible(const struct event *event)
 {
 	static int reseeds = -1, reclaims = -1;
@@ -1226,7 +1222,7 @@ static const char *impossible(const struct event *event)
 	if (event->tracer & DO_RECLAIM && !reclaims)
 		return "reclaiming another process's page is not permitted";
 	if (event->tracer & DO_SEND && other_cpu < 0)
-		return "there is one processor only";
+		return "there is only one processor";
 	return NULL;
 }
 
@@ -1244,8 +1240,8 @@ static void test_event(struct __test_metadata *_metadata, struct step_actor *act
 	if (why)
 		SKIP(return, "%s: %s state: %s", event->name, kinds[kind], why);
 	/*
-	 * Each event begins with another length. A signal ends a call in the
-	 * same way whatever the state, so one state at a place is enough.
+	 * Each event begins with another length. A signal ends a call in the same way
+	 * in any condition of the state, so each boundary is tested in only one.
 	 */
 	if (event != kept->last || !(event->tracer & DO_SIGNAL))
 		memset(kept->seen, 0, sizeof(kept->seen));
@@ -1257,7 +1253,7 @@ static void test_event(struct __test_metadata *_metadata, struct step_actor *act
 	}
 	print_result(&result, "boundaries");
 	if (i < LENGTHS)
-		ksft_print_msg("%zu bytes: not to be stopped where it should\n",
+		ksft_print_msg("%zu bytes: the call cannot be stopped at the boundary\n",
 			       lengths[len]);
 	if (forks(event))
 		ksft_print_msg("%u boundaries at the calls' ends are after the call\n",
@@ -1267,14 +1263,14 @@ static void test_event(struct __test_metadata *_metadata, struct step_actor *act
 	EXPECT_EQ(0, count_wrong(&result));
 }
 
-/* How many pairs make a case. */
+/* The number of pairs in a case */
 #define PAIRS		150
 #define PAIRS_FULL	5000
 
-/* Behind the return from a handler. */
+/* The most steps from the return of a handler to the second event */
 #define RESUMED_STEPS	64
 
-/* Does a call go on after this event, in this thread? */
+/* Does the call continue in this thread after this event? */
 static bool goes_on(const struct event *event)
 {
 	return !(event->handler & (JUMP | CANCEL)) && !event->twice;
@@ -1291,9 +1287,9 @@ static const struct event *pick_event(void)
 }
 
 /*
- * Two events after which the call can be judged: no second child, no fork in a
- * call whose output nobody keeps apart, and no way back from a handler that leads
- * through the same context twice.
+ * Are these two events after which the run can be checked? There may be no second
+ * child, no fork in a nested call, whose output is not kept for each process, and no
+ * switch back to a context that has continued meanwhile.
  */
 static bool are_a_pair(const struct event *first, const struct event *second,
 		       enum where where)
@@ -1346,7 +1342,7 @@ static void test_pairs(struct __test_metadata *_metadata, struct step_actor *act
 
 	if (why)
 		SKIP(return, "%s state: %s", kinds[kind], why);
-	/* Not the same pairs in every case */
+	/* Choose other pairs in each case. */
 	pick_state += where * KINDS + kind;
 	while (result.boundaries < pairs && lost <= pairs) {
 		pick_pair(&plan);
@@ -1385,7 +1381,7 @@ static struct {
 	unsigned int calls, wrong, insns;
 } recorded;
 
-/* Before the cases: all of them need it. */
+/* Record all calls before the cases, which all need them. */
 static bool record_all(void)
 {
 	unsigned int kind, len, try;
@@ -1429,7 +1425,7 @@ FIXTURE_TEARDOWN(call)
 	step_kill(&self->actor);
 }
 
-/* A query is no draw: it has to be answered after a signal as well. */
+/* A query is not a draw: it must be answered after a signal as well. */
 static void test_query(struct __test_metadata *_metadata, struct step_actor *actor,
 		       const struct event *event)
 {
@@ -1470,8 +1466,8 @@ TEST_F_TIMEOUT(call, for_parameters_resumes_when_the_handler_forks, STEP_SECONDS
 }
 
 /*
- * The system call gives the same bytes for most flags, so look at what a landing
- * pad asks it for.
+ * The output does not tell which flags the system call was given, so check the system
+ * call that a landing pad makes.
  */
 static void test_request(struct __test_metadata *_metadata, struct step_actor *actor,
 			 enum kind kind, unsigned int len)
@@ -1517,71 +1513,33 @@ TEST_F_TIMEOUT(call, from_a_nearly_empty_state_is_handed_over_as_it_was, STEP_SE
  * Block functions
  */
 
-/* The widest instructions of a call, or that there are. */
-enum isa { SSE2, AVX2, AVX512VL };
-
-static const char * const isas[] = {
-	[SSE2]		= "SSE2",
-	[AVX2]		= "AVX2",
-	[AVX512VL]	= "AVX-512VL",
-};
-
-/* In 64-bit code, the first byte tells. No prefix may be before it. */
-static enum isa isa_used(const struct step_trace *trace)
+/* The widest instruction of a call */
+static enum arch_isa isa_used(const struct step_trace *trace)
 {
-	enum isa used = SSE2;
+	enum arch_isa used = 0;
 	unsigned int i;
 
-	for (i = 0; i < trace->n; i++)
-		switch (*(const unsigned char *)trace->insn[i].at) {
-		case 0x62:		/* EVEX */
-			return AVX512VL;
-		case 0xc4 ... 0xc5:	/* VEX */
-			used = AVX2;
-		}
+	for (i = 0; i < trace->n; i++) {
+		enum arch_isa isa = arch_isa_of((void *)trace->insn[i].at);
+
+		if (isa > used)
+			used = isa;
+	}
 	return used;
 }
 
-/* Is it there for the kernel, which may have been told that it is not? */
-static bool kernel_has(const char *feature)
-{
-	FILE *file = fopen("/proc/cpuinfo", "re");
-	char line[8192], word[64];
-	bool has = false;
-
-	snprintf(word, sizeof(word), " %s ", feature);
-	while (file && !has && fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = ' ';
-		has = !strncmp(line, "flags", 5) && strstr(line, word);
-	}
-	if (file)
-		fclose(file);
-	return has;
-}
-
-/* And may user space use the registers that it takes? */
-#define OFFERED(feature)	(kernel_has(feature) && __builtin_cpu_supports(feature))
-
-static enum isa isa_offered(void)
-{
-	__builtin_cpu_init();
-	if (!OFFERED("avx2"))
-		return SSE2;
-	return OFFERED("avx512f") && OFFERED("avx512vl") ? AVX512VL : AVX2;
-}
-
-/* All these calls have to refill the batch. */
+/* All calls from a nearly empty state have to refill the batch. */
 TEST(block_function_for_this_processor_is_in_use)
 {
-	const enum isa offered = isa_offered();
+	const enum arch_isa offered = arch_isa_offered();
 	unsigned int wrong = 0, len;
 
-	ksft_print_msg("the processor has %s\n", isas[offered]);
+	ksft_print_msg("the processor has %s\n", arch_isa_name(offered));
 	for (len = 0; len < LENGTHS; len++) {
-		enum isa used = isa_used(&routes[EMPTY][len].trace);
+		enum arch_isa used = isa_used(&routes[EMPTY][len].trace);
 
 		if (used != offered)
-			ksft_print_msg("%zu bytes: %s\n", lengths[len], isas[used]);
+			ksft_print_msg("%zu bytes: %s\n", lengths[len], arch_isa_name(used));
 		wrong += used != offered;
 	}
 	EXPECT_EQ(0, wrong);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vdso_test_getrandom_switch.c: a process that goes without the vDSO's getrandom()
+ * vdso_test_getrandom_switch.c: a process that switches the vDSO's getrandom() off
  *
- * PR_VDSO_GETRANDOM switches it off and on: who is affected, since when, and that
- * what is drawn meanwhile comes from the system call.
+ * PR_VDSO_GETRANDOM switches it off and on. The cases test which processes this
+ * affects, that it takes effect at once, and that draws meanwhile make the system call.
  */
 #define _GNU_SOURCE
 #include <linux/prctl.h>
@@ -16,7 +16,7 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 120
 
-/* The argument that makes this program tell what it has inherited. */
+/* The argument that makes this program report what it has inherited */
 #define REPORT "report"
 
 static int set(unsigned long to)
@@ -29,7 +29,7 @@ static int get(void)
 	return prctl(PR_VDSO_GETRANDOM, PR_VDSO_GETRANDOM_GET, 0, 0, 0);
 }
 
-/* What the vDSO itself says, now. */
+/* The vDSO's own answer */
 static ssize_t query(void)
 {
 	struct vgetrandom_opaque_params params;
@@ -38,8 +38,8 @@ static ssize_t query(void)
 }
 
 /*
- * An exit status: is it on or off? The kernel and the vDSO have to agree. No switch
- * and no vDSO function are errors.
+ * Exit statuses: is it on or off? The kernel and the vDSO must agree. It is an error if
+ * either is missing.
  */
 enum { IS_OFF = 10, IS_ON = 11, IS_UNCLEAR = 12 };
 
@@ -109,7 +109,7 @@ TEST(switch_needs_no_vdso)
 
 #define DRAWS 20
 
-/* Draw with a warm state, DRAWS times with the switch in each of these positions. */
+/* Draw from a warm state, DRAWS times with the switch in each of these positions. */
 static int draw_at(void *positions)
 {
 	const unsigned long *to;
@@ -132,13 +132,11 @@ static void expect_handed(struct __test_metadata *_metadata, unsigned long *posi
 			  unsigned int handed)
 {
 	static const size_t lens[] = { 1, 16, 32, 100, 479, 480, 1000 };
-	struct watch watch = { .len = 4096 };
+	struct watch watch;
 	struct calls calls;
 	size_t i;
 
-	work.buffer = shared_alloc(watch.len);
-	ASSERT_NE(NULL, work.buffer);
-	watch.buffer = work.buffer;
+	ASSERT_TRUE(watch_work(&watch, 4096));
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		work.len = lens[i];
 		if (!count_calls(draw_at, positions, &watch, &calls))
@@ -237,7 +235,7 @@ TEST(switch_survives_a_time_namespace)
  * Other threads
  */
 
-/* A thread that turns the switch when it is told to. */
+/* A thread that turns the switch on request */
 static struct {
 	int order[2];
 	int done[2];
@@ -258,7 +256,7 @@ static bool order(unsigned char to)
 	return write(turner.order[1], &to, 1) == 1 && read(turner.done[0], &to, 1) == 1;
 }
 
-/* What the traced thread draws. */
+/* The draws of the traced thread */
 static struct drawn {
 	size_t len;
 	ssize_t ret[2];
@@ -273,7 +271,7 @@ static int draw_in_steps(void *unused)
 	if (!state || pthread_create(&thread, NULL, turn, NULL))
 		return 1;
 	for (;;) {
-		/* In case the kernel has reseeded. */
+		/* Fetch a new key here if the kernel has reseeded. */
 		if (vgr_draw(drawn->buffer[0], 1, state) != 1)
 			return 2;
 		step_trap();
@@ -286,16 +284,14 @@ static int draw_in_steps(void *unused)
 
 static void count_handed(const struct user_regs_struct *regs, void *count)
 {
-	if (regs->orig_rax == __NR_getrandom &&
-	    regs->rdi - (uintptr_t)drawn->buffer < sizeof(drawn->buffer))
-		++*(unsigned int *)count;
+	*(unsigned int *)count += draws_into(regs, drawn->buffer, sizeof(drawn->buffer));
 }
 
 /*
  * Switch it off after this many instructions of a draw.
  *
- * Return: 1 if that became a system call, 0 if not; 2 if it was over before; -1 if
- * something is wrong.
+ * Return: 1 if the draw made the system call, 0 if it did not, 2 if it ended before
+ * that instruction, -1 if something is wrong.
  */
 static int off_in_mid_draw(struct step_actor *actor, unsigned int steps)
 {
@@ -351,7 +347,7 @@ static void step_through(struct __test_metadata *_metadata, size_t len,
 	ksft_print_msg("%zu bytes: switched off at %u boundaries; %u system calls\n",
 		       len, handed + served, handed);
 	EXPECT_EQ(0, repeats);
-	/* Of the first boundary, and of the last, which a stride may miss. */
+	/* At the first boundary, and at the last one, which a stride may miss */
 	EXPECT_GT(handed, 0);
 	if (stride == 1)
 		EXPECT_GT(served, 0);

@@ -1,33 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * vdso_test_getrandom_threads.c: the vDSO's getrandom() in many threads and
- * processes, under many signals, and with arguments that nobody should pass
+ * processes, under many signals, and with invalid arguments
  *
- * An argument is how many draws to make under signals; the default takes seconds.
+ * The argument is the number of draws to make under signals. The default takes seconds.
  *
- * No two windows of 16 bytes of all output may be the same. How many have been
- * compared is printed.
+ * No two 16-byte windows of all output may be the same. The test prints how many it
+ * has compared.
  */
 #define _GNU_SOURCE
 #include <limits.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stddef.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include "vgetrandom_test.h"
 #include "../kselftest_harness.h"
 
-/* A thousand threads take their time where the kernel checks itself. */
+/* A thousand threads take long on a kernel with debugging enabled. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 300
 
-/* Draws under signals, in all threads together. */
+/* Draws under signals, in all threads together */
 static unsigned long storm_draws = 40000;
 
-/* The next of a fixed sequence of numbers: xorshift64*. */
+/* The next number of a fixed sequence: xorshift64* */
 static uint64_t next_number(uint64_t *x)
 {
 	*x ^= *x >> 12;
@@ -38,15 +35,15 @@ static uint64_t next_number(uint64_t *x)
 
 #define SEED 0x9e3779b97f4a7c15
 
-/* A sequence of its own for each of many threads. */
+/* The seed of a sequence for each of many threads */
 static uint64_t seed_of(size_t thread)
 {
 	return SEED * (2 * thread + 1);
 }
 
 /*
- * A length that the vDSO serves in a way of its own: in one go, in a loop, or by
- * blocks made in the caller's buffer. Several calls of some empty a batch.
+ * Lengths that the vDSO serves in different ways: in one go, in a loop, or by blocks
+ * generated in the caller's buffer. Several calls use up a batch.
  */
 static size_t some_length(uint64_t number)
 {
@@ -55,10 +52,7 @@ static size_t some_length(uint64_t number)
 	return lens[number % ARRAY_SIZE(lens)];
 }
 
-/*
- * Draw until @output is full, in pieces of 1 to 96 bytes. False: wrong return
- * value.
- */
+/* Fill @output in pieces of 1 to 96 bytes. Returns false if a draw failed. */
 static bool draw_pieces(unsigned char *output, size_t size, void *state,
 			uint64_t *numbers)
 {
@@ -74,7 +68,7 @@ static bool draw_pieces(unsigned char *output, size_t size, void *state,
 	return true;
 }
 
-/* Count what is in common, and say how much there was to compare. */
+/* Count repetitions, and print the number of windows compared. */
 static size_t count_repeats(const unsigned char *output, size_t size,
 			    size_t outputs)
 {
@@ -142,7 +136,7 @@ TEST(thousand_threads_draw_different_bytes)
 }
 
 /*
- * States that go from thread to thread
+ * States handed from thread to thread
  */
 
 #define HANDS		8
@@ -203,9 +197,9 @@ TEST(states_handed_from_thread_to_thread_never_repeat)
 }
 
 /*
- * Threads that make processes of every kind. A child with memory of its own draws
- * from the states of all threads, which it is alone with; one that shares memory
- * draws from that of the thread that made it, which waits.
+ * Threads that create processes of each kind. A child with its own memory draws from
+ * the states of all threads, because no other thread in it uses them. A child that
+ * shares memory draws from the state of its creator, which is waiting.
  */
 
 #define MAKERS		4
@@ -214,12 +208,12 @@ TEST(states_handed_from_thread_to_thread_never_repeat)
 
 enum kind {
 	KIND_FORK,
-	KIND_CLONE,		/* the system call itself, for a process */
-	KIND_VFORK,		/* in its parent's memory, which waits */
+	KIND_CLONE,		/* the system call itself */
+	KIND_VFORK,		/* in the memory of the parent, which waits */
 	KIND_COUNT,
 };
 
-/* What one child draws: from each state that it may. */
+/* The draws of one child, from each state that it may use, and of its parent */
 struct family {
 	unsigned char parent[CHILD_OUTPUT];
 	unsigned char child[MAKERS][CHILD_OUTPUT];
@@ -241,7 +235,7 @@ static bool draw_as_child(struct family *family, size_t maker)
 	return true;
 }
 
-/* For clone(), which takes one argument for the child. */
+/* clone() passes one argument to the child. */
 struct vfork_child {
 	struct family *family;
 	size_t maker;
@@ -336,17 +330,17 @@ TEST(processes_made_by_many_threads_draw_different_bytes)
 
 #define STORM		4
 #define STORM_OUTPUT	40
-#define STORM_REPORT	1000000	/* draws of a thread, to say how far it is */
+#define STORM_REPORT	1000000	/* draws of a thread between progress reports */
 #define RECENT_BITS	17
 
 /**
- * struct recent - windows of late output
+ * struct recent - windows of recent output
  * @set:	the windows
- * @windows:	how many have been compared
- * @repeats:	how many of these were there already
+ * @windows:	the number of windows compared
+ * @repeats:	of these, the number of repetitions
  *
- * Takes any amount of output. A repetition is found some hundred draws back, and
- * missed only at the rare times when the set has to begin anew.
+ * This takes any amount of output. It finds repetitions of some hundred draws before,
+ * except at the rare times when the set is cleared because it is full.
  */
 struct recent {
 	vgr_window_t set[1 << RECENT_BITS];
@@ -371,13 +365,13 @@ static void recent_add(struct recent *recent, const unsigned char *output,
 #define NESTED_KEPT	64
 
 /**
- * struct stormed - a thread in the storm; the handler runs in it
+ * struct stormed - a thread in the storm, in which handlers run as well
  * @drawer:	the thread
- * @recent:	its output and the handler's
- * @handled:	how many signals there have been
- * @looked_at:	of these, whose output has been compared
- * @nested:	what the handlers drew last
- * @wrong:	return values of the handlers' draws that were wrong
+ * @recent:	its output and the handlers'
+ * @handled:	the number of signals handled
+ * @looked_at:	of these, the number whose output has been compared
+ * @nested:	the last output of the handlers
+ * @wrong:	the number of wrong return values in handlers
  */
 struct stormed {
 	struct drawer drawer;
@@ -408,8 +402,9 @@ static void on_storm(int sig, siginfo_t *info, void *context)
 }
 
 /*
- * Compare what handlers drew since the last time, and let none draw meanwhile. If
- * there were many, say while the thread waited for its start, the first are gone.
+ * Compare the output of handlers since the last time, with the signal blocked. If there
+ * were many, for example while the thread waited to start, the first outputs have been
+ * overwritten.
  */
 static void look_at_nested(struct stormed *self)
 {
@@ -437,7 +432,7 @@ static bool draw_in_storm(struct stormed *self, size_t len)
 
 	if (vgr_draw(output, len, self->drawer.state) != (ssize_t)len)
 		return false;
-	/* To look at more would leave little time to be interrupted in. */
+	/* Comparing more would leave little time to be interrupted in the vDSO. */
 	recent_add(&self->recent, output, len < STORM_OUTPUT ? len : STORM_OUTPUT);
 	look_at_nested(self);
 	return true;
@@ -452,7 +447,7 @@ static void *draw_and_send(void *arg)
 	stormed = self;
 	self->drawer.ok = true;
 	pthread_barrier_wait(&start_line);
-	/* Each its share, and until there has been what this is about. */
+	/* Make this thread's share of the draws, and go on until a signal hit the vDSO. */
 	for (i = 0; self->drawer.ok && (i < storm_draws / STORM ||
 					!atomic_load(&storm_inside)); i++) {
 		uint64_t number = next_number(&numbers);
@@ -462,16 +457,16 @@ static void *draw_and_send(void *arg)
 			ksft_print_msg("%lu of %lu draws so far\n", i * STORM,
 				       storm_draws);
 		self->drawer.ok = draw_in_storm(self, some_length(number));
-		/* Not each time, or else all wait for each other's signals. */
+		/* Do not send one each time, or all threads only handle signals. */
 		if (!((number >> 16) % 8))
 			pthread_kill(storm[other % STORM].drawer.thread, SIGUSR1);
 	}
-	/* Nobody may send a signal to a thread that has gone. */
+	/* Do not exit while other threads may send signals to this one. */
 	pthread_barrier_wait(&start_line);
 	return NULL;
 }
 
-/* For a time limit of its own. */
+/* A fixture can have a time limit of its own. */
 FIXTURE(storm)
 {
 };
@@ -518,7 +513,7 @@ TEST_F_TIMEOUT(storm, of_signals_between_threads_never_repeats, STORM_SECONDS)
 }
 
 /*
- * Threads that are cancelled while others draw; the next thread takes the state
+ * Threads are cancelled while others draw, and the next thread takes over the state
  */
 
 #define VICTIMS		4
@@ -556,7 +551,7 @@ static bool victim_start(struct victim *victim)
 			       victim);
 }
 
-/* Have it draw both sizes first; its last draws and one more count. */
+/* Cancel it after draws of both sizes. Compare its last draws and one more. */
 static bool victim_cancel(struct victim *victim)
 {
 	unsigned char output[VICTIM_OUTPUT];
@@ -595,17 +590,17 @@ TEST(cancelled_threads_leave_their_states_to_the_next)
 }
 
 /*
- * Arguments that nobody should pass
+ * Invalid arguments
  */
 
 #define HOSTILE_CALLS	30000
 #define ARENA_PAGES	4
 
 /**
- * struct arena - where pointers lead to
- * @writable:	pages with a fence on either side; all that may change is in here
- * @before:	what was in there before the call
- * @readable:	a page that can only be read, and that one behind it cannot
+ * struct arena - the memory that pointers point to
+ * @writable:	pages with a fence on either side; nothing else may change
+ * @before:	their contents before the call
+ * @readable:	a page that is only readable, followed by one that is not
  */
 static struct {
 	unsigned char *writable;
@@ -630,7 +625,7 @@ static bool arena_open(void)
 	       !mprotect(arena.readable, vgr.page, PROT_READ);
 }
 
-/* Close to one of those values that make a difference. */
+/* A number close to one of the values that make a difference */
 static size_t hostile_number(uint64_t *numbers, const size_t *values, size_t n)
 {
 	uint64_t number = next_number(numbers);
@@ -657,8 +652,8 @@ static unsigned char *hostile_pointer(uint64_t *numbers, size_t size)
 	case 2:
 		return arena.readable + (number >> 32) % (2 * vgr.page);
 	case 3:
-		return (unsigned char *)0x7ffffffff000 - size;
-	case 4 ... 10:		/* as it should be */
+		return (unsigned char *)ARCH_USER_END - size;
+	case 4 ... 10:		/* valid */
 		return arena.writable + (number >> 32) % (2 * vgr.page) / 64 * 64;
 	default:
 		return arena.writable +
@@ -697,14 +692,14 @@ static bool is_query(const struct arguments *args)
 	       args->opaque_len == VGR_QUERY;
 }
 
-/* Is it in there? Areas may be too long for their addresses. */
+/* Is it in that area? Areas may be longer than the address space. */
 static bool is_within(const unsigned char *p, const unsigned char *area,
 		      size_t len)
 {
 	return (uintptr_t)p - (uintptr_t)area < len;
 }
 
-/* May this byte change, or be accessed in vain? */
+/* May the call write to this byte, or fault there? */
 static bool may_touch(const struct arguments *args, const unsigned char *p)
 {
 	size_t state_len = is_query(args) ?
@@ -722,7 +717,7 @@ static bool only_arguments_touched(const struct arguments *args)
 	size_t i;
 
 	for (i = 0; i < ARENA_PAGES * vgr.page; i++) {
-		/* For speed */
+		/* Skip what is unchanged, for speed. */
 		while (i % chunk == 0 && i < ARENA_PAGES * vgr.page &&
 		       !memcmp(arena.writable + i, arena.before + i, chunk))
 			i += chunk;
@@ -734,7 +729,7 @@ static bool only_arguments_touched(const struct arguments *args)
 	return true;
 }
 
-/* What does the system call say? It writes to the buffer, if to anything. */
+/* The return value of the system call, which writes to the buffer at most */
 static ssize_t kernels_answer(const struct arguments *args)
 {
 	ssize_t ret = vgr_syscall(args->buffer, args->len, args->flags);
@@ -744,8 +739,8 @@ static ssize_t kernels_answer(const struct arguments *args)
 }
 
 /*
- * A call gives what the system call gives, or faults where the buffer or the state
- * does. The system call is short where the buffer's end is missing.
+ * A call must return what the system call returns, or fault on the buffer or the state.
+ * The system call returns less if the end of the buffer is not mapped.
  */
 static const char *try_hostile(const struct arguments *args)
 {
@@ -755,14 +750,14 @@ static const char *try_hostile(const struct arguments *args)
 	if (sigsetjmp(fault.env, 1)) {
 		if (!only_arguments_touched(args))
 			return "memory beside the arguments written, and a fault";
-		/* Addresses that are none come without one. */
+		/* A fault at a non-canonical address does not report it. */
 		return !fault.address ||
 		       may_touch(args, (unsigned char *)fault.address) ?
 		       fine : "a fault outside of the arguments";
 	}
 	ret = vgr.call(args->buffer, args->len, args->flags, args->state,
 		       args->opaque_len);
-	/* For no bytes at all, the vDSO does not look at the buffer's address. */
+	/* For zero bytes, the vDSO does not check the buffer's address. */
 	if (ret != expected && (args->len || ret || expected != -EFAULT))
 		return "another result than the system call's";
 	return only_arguments_touched(args) ? fine :
@@ -792,24 +787,24 @@ TEST(hostile_arguments_do_no_harm)
 }
 
 /*
- * Jumps to anywhere in the vDSO with any registers, a signal being pending. If the
- * kernel moves a process that does it to a landing pad, the process is lost, but
- * nothing that the kernel finds there may harm it.
+ * Jumps to any address in the vDSO with arbitrary registers, while a signal is pending.
+ * If the kernel moves such a process to a landing pad, the process is lost, but it must
+ * not harm the kernel.
  *
- * If the vDSO is not there, the kernel has to leave it alone.
+ * If the vDSO is not mapped there, the kernel must not move the process.
  */
 
 #define JUMPS	100
 
-/* What is there where the jump leads to. */
+/* What is mapped where the jump leads to: the vDSO, nothing, or other memory */
 enum there { IMAGE, NOTHING, OTHER };
 
 /**
  * struct jumped - a jump, in memory that its process shares
- * @there:	what is there
- * @numbers:	where to, and with what in the registers
- * @to:		where to
- * @at:		where it was when the signal came, as the handler is told
+ * @there:	what is mapped at @to
+ * @numbers:	the random numbers for @to and the registers
+ * @to:		the address to jump to
+ * @at:		the interrupted address, as the handler of the signal sees it
  */
 static struct jumped {
 	enum there there;
@@ -818,7 +813,7 @@ static struct jumped {
 	uintptr_t at;
 } *jumped;
 
-/* Only what is needed here, so that lost processes do no harm. */
+/* Permit only the system calls needed here, so that lost processes do no harm. */
 static bool filter_all_but_getrandom(void)
 {
 	struct sock_filter filter[] = {
@@ -830,19 +825,14 @@ static bool filter_all_but_getrandom(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = {
-		.len = ARRAY_SIZE(filter),
-		.filter = filter,
-	};
 
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	return set_filter(filter, ARRAY_SIZE(filter));
 }
 
 /*
- * Comes at the place that was jumped to, and returns to the pad, if to anything. In
- * the middle of instructions there are others, such as far returns, for which some
- * emulators have faults that look like the kernel's.
+ * Runs when the jump has arrived. Return only to a landing pad: bytes in the middle of
+ * instructions may form others, such as far returns, which some emulators get wrong in
+ * a way that looks like a fault of the kernel.
  */
 static void on_jumped(int sig, siginfo_t *info, void *context)
 {
@@ -851,7 +841,7 @@ static void on_jumped(int sig, siginfo_t *info, void *context)
 		_exit(0);
 }
 
-/* A place in the arena, something small, one of the kernel's, or anything. */
+/* An address in the arena or in the kernel, a small number, or any number */
 static uint64_t jump_register(void)
 {
 	uint64_t number = next_number(&jumped->numbers);
@@ -863,34 +853,25 @@ static uint64_t jump_register(void)
 	case 4:
 		return (number >> 32) % 1024;
 	case 5 ... 6:
-		return next_number(&jumped->numbers) | -1UL << 47;
+		return next_number(&jumped->numbers) | ARCH_KERNEL_ADDRESS;
 	default:
 		return next_number(&jumped->numbers);
 	}
 }
 
-/* Return to anywhere but where this handler came from. */
+/* Return to another address than the interrupted one. */
 static void on_jump(int sig, siginfo_t *info, void *context)
 {
-	static const int general[] = {
-		REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14,
-		REG_R15, REG_RDI, REG_RSI, REG_RBP, REG_RBX, REG_RDX, REG_RAX,
-		REG_RCX, REG_RSP,
-	};
 	ucontext_t *uc = context;
-	size_t i;
 
 	raise_on_return(SIGUSR2);
 	if (!filter_all_but_getrandom())
 		_exit(KSFT_SKIP);
-	for (i = 0; i < ARRAY_SIZE(general); i++)
-		uc->uc_mcontext.gregs[general[i]] = jump_register();
-	uc->uc_mcontext.gregs[REG_RIP] = jumped->to;
-	memset(uc->uc_mcontext.fpregs->_xmm, 0x5a,
-	       sizeof(uc->uc_mcontext.fpregs->_xmm));
+	arch_fill_registers(uc, jump_register);
+	UC_IP(uc) = jumped->to;
 }
 
-/* Take the vDSO away, if it is to be away. */
+/* Unmap or replace the vDSO, if the jump calls for it. */
 static bool make_there(void)
 {
 	void *start = (void *)vgr.vdso.start;
@@ -903,7 +884,7 @@ static bool make_there(void)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == start;
 }
 
-/* In a process of its own: never returns to where it came from. */
+/* Make the jump, in a process of its own. Returns only if it fails. */
 static int jump(void)
 {
 	stack_t stack = { .ss_size = 64 * 1024 };
@@ -913,7 +894,7 @@ static int jump(void)
 		return 1;
 	catch(SIGUSR1, on_jump, 0);
 	catch(SIGUSR2, on_jumped, SA_ONSTACK);
-	/* Where the pad returns to, it may be lost in an endless loop. */
+	/* The landing pad may return into an endless loop. */
 	signal(SIGALRM, SIG_DFL);
 	alarm(10);
 	raise(SIGUSR1);
@@ -932,10 +913,10 @@ static long taint(void)
 	return value;
 }
 
-/* How processes ended. */
+/* How often processes ended with each status */
 static unsigned int jump_ends[256];
 
-/* False: filters are not permitted. */
+/* Returns false if filters are not permitted. */
 static bool try_jump(struct __test_metadata *_metadata, unsigned int nr,
 		     enum there there)
 {
@@ -968,7 +949,7 @@ FIXTURE_SETUP(jumps)
 	ASSERT_TRUE(jumped && arena_open());
 }
 
-/* The kernel is as it was. */
+/* Check that the kernel is unharmed. */
 FIXTURE_TEARDOWN(jumps)
 {
 	unsigned char output[40];

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vdso_test_getrandom_unwind.c: debuggers, profilers and exception handling find the way
- * out of getrandom() from every instruction
+ * vdso_test_getrandom_unwind.c: unwind out of getrandom() from every instruction
  *
- * A call in another process is stepped through, and at each instruction in the vDSO the
- * frames are unwound by the image's call-frame information until they leave it. What that
- * says about the caller has to be what was so before the call: return address, stack
- * pointer, and the registers that a function preserves. The same for what runs after a
- * signal handler, from the instruction to which it returned.
+ * Debuggers, profilers and exception handling must find the caller wherever getrandom()
+ * is stopped. The test steps through a call in another process. At each instruction in
+ * the vDSO, it unwinds the frames by the image's call-frame information until they leave
+ * the vDSO. Return address, stack pointer, and the registers that a function preserves
+ * must then be what they were before the call. The same applies to the instructions that
+ * run after a signal handler has returned.
  */
 #define _GNU_SOURCE
 #include "vgetrandom_test.h"
@@ -17,12 +17,9 @@
 #define MAX_FRAMES	8
 #define MAX_LEN		1500
 
-/* Registers that a function preserves, and the return address. */
-static const unsigned int preserved[] = {
-	UW_RBX, UW_RBP, UW_R12, UW_R12 + 1, UW_R12 + 2, UW_R15, UW_RIP,
-};
+static const int preserved[] = DWARF_PRESERVED;
 
-/* What a call is to be like; shared with the process that makes it. */
+/* The call to make; shared with the process that makes it */
 static struct request {
 	bool cold;
 	bool query;
@@ -66,53 +63,48 @@ static int make_calls(void *unused)
  * The tracer
  */
 
-static bool get_frame(const struct step_actor *actor, struct uw_frame *frame)
+/* Get the caller's registers at the first instruction of the call. */
+static void get_caller(const struct step_actor *actor, struct uw_frame *caller)
 {
-	struct user_regs_struct regs;
+	const struct user_regs_struct regs = step_regs(actor);
 
-	if (ptrace(PTRACE_GETREGS, actor->tid, NULL, &regs))
-		return false;
-	uw_first(frame, actor->tid, &regs);
-	return true;
+	uw_first(caller, actor->tid, &regs);
+	caller->reg[DWARF_IP] = arch_return_address(actor->tid, &regs);
+	caller->reg[DWARF_SP] = REGS_CALLER_SP(&regs);
 }
 
-/* The caller, as the first instruction of the call has it. */
-static bool get_caller(const struct step_actor *actor, struct uw_frame *caller)
+static bool is_preserved(const struct uw_frame *frame, const struct uw_frame *caller,
+			 unsigned int reg)
 {
-	if (!get_frame(actor, caller))
-		return false;
-	if (!uw_peek(actor->tid, caller->reg[UW_RSP], &caller->reg[UW_RIP]))
-		return false;
-	caller->reg[UW_RSP] += sizeof(uint64_t);
-	return true;
+	return frame->known >> reg & 1 && frame->reg[reg] == caller->reg[reg];
 }
 
 /* Why unwinding from here does not lead to the caller, or NULL. */
 static const char *unwind(const struct step_actor *actor, const struct uw_frame *caller)
 {
 	const void *image = (void *)vgr.vdso.start;
+	const struct user_regs_struct regs = step_regs(actor);
 	struct uw_frame frame;
 	unsigned int i, depth;
 
-	if (!get_frame(actor, &frame))
-		return "registers cannot be read";
-	for (depth = 0; vgr_in_vdso(frame.reg[UW_RIP]); depth++) {
+	uw_first(&frame, actor->tid, &regs);
+	for (depth = 0; vgr_in_vdso(frame.reg[DWARF_IP]); depth++) {
 		/* A return address may be that of the next function. */
 		if (depth == MAX_FRAMES ||
-		    !uw_step(image, &frame, frame.reg[UW_RIP] - !!depth))
+		    !uw_step(image, &frame, frame.reg[DWARF_IP] - !!depth))
 			return "no way out";
 	}
-	if (frame.reg[UW_RSP] != caller->reg[UW_RSP])
-		return "another stack pointer";
+	if (!is_preserved(&frame, caller, DWARF_SP))
+		return "wrong stack pointer";
+	if (!is_preserved(&frame, caller, DWARF_IP))
+		return "wrong return address";
 	for (i = 0; i < ARRAY_SIZE(preserved); i++)
-		if (!(frame.known >> preserved[i] & 1) ||
-		    frame.reg[preserved[i]] != caller->reg[preserved[i]])
-			return preserved[i] == UW_RIP ? "another return address" :
-							"another register";
+		if (!is_preserved(&frame, caller, preserved[i]))
+			return "wrong register";
 	return NULL;
 }
 
-/* Instructions at which there was no way, of all those that were looked at. */
+/* The number of instructions tested, and of those from which unwinding failed */
 static unsigned int looked_at, wrong;
 
 static void look(const struct step_actor *actor, const struct uw_frame *caller)
@@ -127,16 +119,13 @@ static void look(const struct step_actor *actor, const struct uw_frame *caller)
 /* Step to the first instruction of the call. */
 static bool enter(struct step_actor *actor, struct uw_frame *caller)
 {
-	unsigned int steps = 0;
-
-	do {
-		if (!step_go(actor, PTRACE_SINGLESTEP, 0) || steps++ > STEP_MAX_TO_CALL)
-			return false;
-	} while (!vgr_in_vdso(step_ip(actor)));
-	return get_caller(actor, caller);
+	if (!step_enter(actor, vgr_in_vdso))
+		return false;
+	get_caller(actor, caller);
+	return true;
 }
 
-/* Step to the end of the call, looking at each instruction, and count them. */
+/* Step to the end of the call, look at each instruction, and count them. */
 static bool look_to_end(struct step_actor *actor, const struct uw_frame *caller, unsigned int *n)
 {
 	for (*n = 0; vgr_in_vdso(step_ip(actor)); ++*n) {
@@ -147,7 +136,7 @@ static bool look_to_end(struct step_actor *actor, const struct uw_frame *caller,
 	return true;
 }
 
-/* What runs after a handler that was called after @n instructions. */
+/* Deliver a signal after @n instructions, and look at what runs after its handler. */
 static bool look_behind_signal(struct step_actor *actor, unsigned int n)
 {
 	struct uw_frame caller;
@@ -158,20 +147,20 @@ static bool look_behind_signal(struct step_actor *actor, unsigned int n)
 	while (n--) {
 		if (!step_go(actor, PTRACE_SINGLESTEP, 0))
 			return false;
-		/* Without the reseed that the first call had to do, it is shorter. */
+		/* Unlike the first call, it need not fetch a key, and may be shorter. */
 		if (!vgr_in_vdso(step_ip(actor)))
 			return step_continue(actor, 0);
 	}
 	if (!step_go(actor, PTRACE_SINGLESTEP, SIGUSR1))
 		return false;
-	/* The handler, to its end, and the return from the signal. */
+	/* Step through the handler and the return from the signal. */
 	while (!vgr_in_vdso(step_ip(actor)))
 		if (!step_go(actor, PTRACE_SINGLESTEP, 0))
 			return false;
 	return look_to_end(actor, &caller, &left) && step_continue(actor, 0);
 }
 
-/* After about so many instructions of a call there is a signal. */
+/* About this many instructions of a call are interrupted by a signal. */
 #define SIGNALS		16
 
 static bool look_at_call(struct step_actor *actor)

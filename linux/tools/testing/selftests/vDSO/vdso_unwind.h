@@ -3,9 +3,9 @@
  * vdso_unwind.h: unwind a stopped process through the vDSO by its call-frame
  * information, as debuggers and exception handling do
  *
- * An interpreter of .eh_frame, as DWARF and the Linux Standard Base describe it,
- * as far as x86-64 code of compilers and of assemblers needs it. It knows nothing
- * about the code, and takes whatever it does not know for an error.
+ * This interprets .eh_frame, as described by DWARF and the Linux Standard Base, as far
+ * as compilers and assemblers use it. It knows nothing about the code, and treats any
+ * construct that it does not know as an error.
  */
 #ifndef VDSO_UNWIND_H
 #define VDSO_UNWIND_H
@@ -18,30 +18,21 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 
-/* Registers by their DWARF numbers; 16 is the return address. */
-enum {
-	UW_RBX = 3,
-	UW_RBP = 6,
-	UW_RSP = 7,
-	UW_R12 = 12,
-	UW_R15 = 15,
-	UW_RIP = 16,
-	UW_REGS,
-};
+#include "vdso_test_arch.h"
 
 /**
  * struct uw_frame - registers of one frame of a stopped process
  * @pid:	the process
- * @reg:	what they contain, as far as known
- * @known:	a bit for each register
+ * @reg:	their contents, by DWARF numbers
+ * @known:	a bit for each register whose contents are known
  */
 struct uw_frame {
 	pid_t pid;
-	uint64_t reg[UW_REGS];
+	uint64_t reg[DWARF_REGS];
 	uint32_t known;
 };
 
-/* How to find a register of the caller, or the canonical frame address. */
+/* How to find a register of the caller, or the canonical frame address */
 enum uw_how { UW_SAME, UW_UNDEFINED, UW_OFFSET, UW_VAL_OFFSET, UW_REGISTER, UW_EXPR, UW_VAL_EXPR };
 
 struct uw_rule {
@@ -51,18 +42,18 @@ struct uw_rule {
 };
 
 struct uw_row {
-	struct uw_rule reg[UW_REGS];
+	struct uw_rule reg[DWARF_REGS];
 	struct uw_rule cfa;		/* UW_EXPR, or UW_OFFSET from @cfa_reg */
 	unsigned int cfa_reg;
 };
 
 /**
- * struct uw_fde - what describes a function
- * @start:		its first address
+ * struct uw_fde - the description of a function
+ * @start:		the function's first address
  * @size:		its length
- * @program:		instructions that are particular to it
+ * @program:		instructions for this function
  * @end:		their end
- * @initial:		instructions that all have in common
+ * @initial:		instructions common to all functions
  * @initial_end:	their end
  * @code_align:		unit of advances
  * @data_align:		unit of offsets
@@ -116,8 +107,8 @@ static inline bool uw_peek(pid_t pid, uint64_t at, uint64_t *value)
 }
 
 /*
- * Find what describes an address, in the image at @ehdr. What is written there
- * has addresses relative to the place, in four bytes, with sign: "zR" and 0x1b.
+ * Find the description of an address. It has the augmentation "zR" and encodes addresses
+ * as 0x1b: signed, in four bytes, and relative to their own place.
  */
 #define UW_PCREL_SDATA4		0x1b
 #define UW_HDR_TABLE		0x3b	/* relative to the header */
@@ -137,7 +128,7 @@ static inline bool uw_parse_cie(const unsigned char *p, struct uw_fde *fde)
 	p += strlen(augmentation) + 1;
 	fde->code_align = uw_uleb(&p);
 	fde->data_align = uw_sleb(&p);
-	if (uw_uleb(&p) != UW_RIP || strncmp(augmentation, "zR", 2))
+	if (uw_uleb(&p) != DWARF_IP || strncmp(augmentation, "zR", 2))
 		return false;
 	length = uw_uleb(&p);
 	if (*p != UW_PCREL_SDATA4)
@@ -194,7 +185,7 @@ static inline bool uw_find(const void *image, uint64_t at, struct uw_fde *fde)
 	return false;
 }
 
-/* Evaluate an expression, with *@first on its stack if that is not NULL. */
+/* Evaluate an expression. If @first is not NULL, its stack begins with *@first. */
 #define UW_STACK	16
 
 static inline bool uw_eval(const struct uw_frame *frame, const unsigned char *p,
@@ -202,7 +193,7 @@ static inline bool uw_eval(const struct uw_frame *frame, const unsigned char *p,
 {
 	enum { DEREF = 0x06, CONST1U = 0x08, CONST1S, CONST2U, CONST2S, CONST4U, CONST4S,
 	       AND = 0x1a, MINUS = 0x1c, PLUS = 0x22, PLUS_UCONST, LIT0 = 0x30, LIT31 = 0x4f,
-	       BREG0 = 0x70, BREG16 = 0x80 };
+	       BREG0 = 0x70, BREG_END = BREG0 + DWARF_REGS };
 	uint64_t stack[UW_STACK], length = uw_uleb(&p);
 	const unsigned char *end = p + length;
 	unsigned int n = 0;
@@ -214,7 +205,7 @@ static inline bool uw_eval(const struct uw_frame *frame, const unsigned char *p,
 
 		if (n == UW_STACK || (n < 1 && op < LIT0 && !(op >= CONST1U && op <= CONST4S)))
 			return false;
-		if (op >= BREG0 && op <= BREG16) {
+		if (op >= BREG0 && op < BREG_END) {
 			stack[n++] = frame->reg[op - BREG0] + uw_sleb(&p);
 			continue;
 		} else if (op >= LIT0 && op <= LIT31) {
@@ -270,7 +261,7 @@ static inline bool uw_eval(const struct uw_frame *frame, const unsigned char *p,
 
 static inline void uw_set(struct uw_row *row, uint64_t reg, enum uw_how how, int64_t value)
 {
-	if (reg < UW_REGS) {
+	if (reg < DWARF_REGS) {
 		row->reg[reg].how = how;
 		row->reg[reg].value = value;
 	}
@@ -283,7 +274,7 @@ static inline void uw_skip_block(const unsigned char **p)
 	*p += length;
 }
 
-/* Run instructions up to those for addresses above @at. @row is changed. */
+/* Run instructions up to those for addresses above @at, which update @row. */
 #define UW_REMEMBERED	4
 
 static inline bool uw_run(const struct uw_fde *fde, const unsigned char *p,
@@ -313,7 +304,7 @@ static inline bool uw_run(const struct uw_fde *fde, const unsigned char *p,
 			uw_set(row, op & OPERAND, UW_OFFSET, uw_uleb(&p) * fde->data_align);
 			continue;
 		case RESTORE:
-			if ((op & OPERAND) < UW_REGS)
+			if ((op & OPERAND) < DWARF_REGS)
 				row->reg[op & OPERAND] = initial->reg[op & OPERAND];
 			continue;
 		}
@@ -339,7 +330,7 @@ static inline bool uw_run(const struct uw_fde *fde, const unsigned char *p,
 			break;
 		case RESTORE_EXTENDED:
 			reg = uw_uleb(&p);
-			if (reg < UW_REGS)
+			if (reg < DWARF_REGS)
 				row->reg[reg] = initial->reg[reg];
 			break;
 		case UNDEFINED:
@@ -382,7 +373,7 @@ static inline bool uw_run(const struct uw_fde *fde, const unsigned char *p,
 		case VAL_EXPR:
 			reg = uw_uleb(&p);
 			uw_set(row, reg, op == EXPR ? UW_EXPR : UW_VAL_EXPR, 0);
-			if (reg < UW_REGS)
+			if (reg < DWARF_REGS)
 				row->reg[reg].expr = p;
 			uw_skip_block(&p);
 			break;
@@ -400,7 +391,7 @@ static inline bool uw_cfa(const struct uw_frame *frame, const struct uw_row *row
 {
 	if (row->cfa.how == UW_EXPR)
 		return uw_eval(frame, row->cfa.expr, NULL, cfa);
-	if (row->cfa.how != UW_OFFSET || row->cfa_reg >= UW_RIP)
+	if (row->cfa.how != UW_OFFSET || row->cfa_reg >= DWARF_IP)
 		return false;
 	*cfa = frame->reg[row->cfa_reg] + row->cfa.value;
 	return frame->known >> row->cfa_reg & 1;
@@ -419,7 +410,7 @@ static inline bool uw_restore(const struct uw_frame *frame, const struct uw_rule
 		*value = cfa + rule->value;
 		return true;
 	case UW_REGISTER:
-		*value = frame->reg[rule->value % UW_REGS];
+		*value = frame->reg[rule->value % DWARF_REGS];
 		return true;
 	case UW_EXPR:
 		return uw_eval(frame, rule->expr, &cfa, value) &&
@@ -431,13 +422,13 @@ static inline bool uw_restore(const struct uw_frame *frame, const struct uw_rule
 	}
 }
 
-/* The rules for the instruction at @at. */
+/* Find the rules for the instruction at @at. */
 static inline bool uw_find_row(const void *image, uint64_t at, struct uw_row *row)
 {
 	struct uw_row initial = { .cfa = { .how = UW_UNDEFINED } };
 	struct uw_fde fde;
 
-	initial.reg[UW_RIP].how = UW_UNDEFINED;
+	initial.reg[DWARF_IP].how = UW_UNDEFINED;
 	if (!uw_find(image, at, &fde) ||
 	    !uw_run(&fde, fde.initial, fde.initial_end, UINT64_MAX, &initial, &initial))
 		return false;
@@ -445,7 +436,7 @@ static inline bool uw_find_row(const void *image, uint64_t at, struct uw_row *ro
 	return uw_run(&fde, fde.program, fde.end, at, &initial, row);
 }
 
-/* Replace a frame by its caller's. */
+/* Replace a frame by its caller's frame. */
 static inline bool uw_apply(const struct uw_row *row, struct uw_frame *frame)
 {
 	struct uw_frame caller = { .pid = frame->pid };
@@ -454,22 +445,23 @@ static inline bool uw_apply(const struct uw_row *row, struct uw_frame *frame)
 
 	if (!uw_cfa(frame, row, &cfa))
 		return false;
-	for (i = 0; i < UW_REGS; i++)
-		if (i != UW_RSP &&
+	for (i = 0; i < DWARF_REGS; i++)
+		if (i != DWARF_SP &&
 		    uw_restore(frame, &row->reg[i], i, cfa, &caller.reg[i]))
 			caller.known |= 1U << i;
-	caller.reg[UW_RSP] = cfa;
-	caller.known |= 1U << UW_RSP;
+	caller.reg[DWARF_SP] = cfa;
+	caller.known |= 1U << DWARF_SP;
 	*frame = caller;
 	return true;
 }
 
 /**
  * uw_step() - go from a frame to that of its caller
- * @image:	the image that the code belongs to, at the same address here and there
+ * @image:	the image that contains the code, at the same address in both processes
  * @frame:	to be replaced
- * @at:		where in the code the frame is: the next instruction, or within the
- *		call for a return address, which may be that of the next function
+ * @at:		an address in the frame's code: the next instruction, or, for a return
+ *		address, one within the call. If a function ends with a call, the
+ *		return address belongs to the next function.
  *
  * Return: false if there is no description, or one that makes no sense.
  */
@@ -480,14 +472,14 @@ static inline bool uw_step(const void *image, struct uw_frame *frame, uint64_t a
 	return uw_find_row(image, at, &row) && uw_apply(&row, frame);
 }
 
-/* Are these rules that the simplest unwinders know: a register, an offset, a slot? */
+/* Do even the simplest unwinders know these rules: a register, an offset, a slot? */
 static inline bool uw_is_simple(const struct uw_row *row)
 {
 	unsigned int i;
 
 	if (row->cfa.how != UW_OFFSET)
 		return false;
-	for (i = 0; i < UW_REGS; i++)
+	for (i = 0; i < DWARF_REGS; i++)
 		if (row->reg[i].how != UW_SAME && row->reg[i].how != UW_UNDEFINED &&
 		    row->reg[i].how != UW_OFFSET)
 			return false;
@@ -496,11 +488,11 @@ static inline bool uw_is_simple(const struct uw_row *row)
 
 /**
  * uw_step_simple() - like uw_step(), as an unwinder without DWARF expressions
- * @image:	the image that the code belongs to, at the same address here and there
+ * @image:	the image that contains the code, at the same address in both processes
  * @frame:	to be replaced
- * @at:		where in the code the frame is
+ * @at:		an address in the frame's code
  *
- * Return: false if there is no description, or one that takes more than offsets.
+ * Return: false if there is no description, or one that needs more than offsets.
  */
 static inline bool uw_step_simple(const void *image, struct uw_frame *frame, uint64_t at)
 {
@@ -511,15 +503,9 @@ static inline bool uw_step_simple(const void *image, struct uw_frame *frame, uin
 
 static inline void uw_first(struct uw_frame *frame, pid_t pid, const struct user_regs_struct *regs)
 {
-	const uint64_t reg[UW_REGS] = {
-		regs->rax, regs->rdx, regs->rcx, regs->rbx, regs->rsi, regs->rdi,
-		regs->rbp, regs->rsp, regs->r8, regs->r9, regs->r10, regs->r11,
-		regs->r12, regs->r13, regs->r14, regs->r15, regs->rip,
-	};
-
 	frame->pid = pid;
-	memcpy(frame->reg, reg, sizeof(reg));
-	frame->known = (1U << UW_REGS) - 1;
+	arch_dwarf_regs(frame->reg, regs);
+	frame->known = (1U << DWARF_REGS) - 1;
 }
 
 #endif /* VDSO_UNWIND_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vgetrandom.h: what tests of the vDSO's getrandom() have in common
+ * vgetrandom.h: the vDSO's getrandom(), for its tests
  *
- * Finding the function, asking it for its parameters, making states for it the
- * way a C library does, and remembering all output to notice a repetition.
+ * Find the function, query its parameters, allocate states for it the way a C
+ * library does, and remember all output to detect repetitions.
  */
 #ifndef VGETRANDOM_H
 #define VGETRANDOM_H
@@ -26,27 +26,26 @@
 #include <linux/random.h>
 
 #include "parse_vdso.h"
+#include "vdso_test_arch.h"
 
-#define VGR_VERSION	"LINUX_2.6"
-#define VGR_NAME	"__vdso_getrandom"
 #define VGR_QUERY	(~0UL)		/* opaque_len of a parameter query */
 
 typedef ssize_t (*vgetrandom_t)(void *buffer, size_t len, unsigned int flags,
 				void *opaque_state, size_t opaque_len);
 
-/* Addresses, the end excluded. */
+/* Addresses from @start up to, but not including, @end */
 struct vgr_range {
 	unsigned long start;
 	unsigned long end;
 };
 
 /**
- * struct vgr - the function under test, found once and then constant
+ * struct vgr - the function under test; constant once vgr_find() has filled it in
  * @call:	the vDSO's getrandom(), or NULL
  * @params:	its answer to the parameter query
- * @query:	what the parameter query returned
- * @vdso:	where the vDSO is
- * @page:	bytes in a page
+ * @query:	the return value of the parameter query
+ * @vdso:	the addresses of the vDSO
+ * @page:	the page size in bytes
  */
 struct vgr {
 	vgetrandom_t call;
@@ -59,12 +58,12 @@ struct vgr {
 static struct vgr vgr;
 
 /**
- * vgr_mappings() - look for mappings of this process
- * @name:	what their names contain
+ * vgr_mappings() - find mappings of this process by name
+ * @name:	a part of their names
  * @range:	to be filled with their addresses
  * @max:	number of elements of @range
  *
- * Return: how many were found, at most @max.
+ * Return: the number of mappings found, at most @max.
  */
 static inline size_t vgr_mappings(const char *name, struct vgr_range *range,
 				  size_t max)
@@ -111,13 +110,13 @@ static inline bool vgr_in_vdso(uintptr_t address)
 	return address >= vgr.vdso.start && address < vgr.vdso.end;
 }
 
-/* Draw with a state: what a C library does for getrandom(). */
+/* Draw from a state, as a C library does for getrandom(). */
 static inline ssize_t vgr_draw(void *buffer, size_t len, void *state)
 {
 	return vgr.call(buffer, len, 0, state, vgr.params.size_of_opaque_state);
 }
 
-/* The system call itself, its error as a negative number like the vDSO's. */
+/* The system call itself. Like the vDSO's function, it returns errors as -errno. */
 static inline ssize_t vgr_syscall(void *buffer, size_t len, unsigned int flags)
 {
 	ssize_t ret = syscall(__NR_getrandom, buffer, len, flags);
@@ -126,10 +125,10 @@ static inline ssize_t vgr_syscall(void *buffer, size_t len, unsigned int flags)
 }
 
 /**
- * struct vgr_pool - states for several threads, none across a page boundary
+ * struct vgr_pool - states for several threads, none of them across a page boundary
  * @base:	the mapping
  * @len:	its length in bytes
- * @stride:	distance of two states in a page, in bytes
+ * @stride:	distance between two states in a page, in bytes
  * @per_page:	states in a page
  * @used:	states handed out so far; vgr_pool_get() may run in any thread
  */
@@ -142,11 +141,11 @@ struct vgr_pool {
 };
 
 /**
- * vgr_pool_open() - map memory for states as the parameters ask for
+ * vgr_pool_open() - map memory for states with the parameters that the query returned
  * @pool:	to be filled in
- * @states:	how many states it has to hold at least
+ * @states:	the least number of states that it must hold
  *
- * Return: false, with errno set, if the memory cannot be had.
+ * Return: false, with errno set, if there is no memory.
  */
 static inline bool vgr_pool_open(struct vgr_pool *pool, size_t states)
 {
@@ -161,7 +160,7 @@ static inline bool vgr_pool_open(struct vgr_pool *pool, size_t states)
 	return pool->base != MAP_FAILED;
 }
 
-/* The next unused state, NULL if there is none left. */
+/* The next unused state, or NULL if none is left */
 static inline void *vgr_pool_get(struct vgr_pool *pool)
 {
 	size_t i = atomic_fetch_add(&pool->used, 1);
@@ -172,7 +171,7 @@ static inline void *vgr_pool_get(struct vgr_pool *pool)
 	return pool->base + page * vgr.page + i % pool->per_page * pool->stride;
 }
 
-/* Take the page under a state away, as memory pressure does. */
+/* Drop the page under a state, as reclaim does under memory pressure. */
 static inline int vgr_wipe(void *state)
 {
 	void *page = (void *)((uintptr_t)state & -vgr.page);
@@ -181,9 +180,10 @@ static inline int vgr_wipe(void *state)
 }
 
 /*
- * A set of windows of 16 bytes, or of what else fits in there, to notice what is
- * repeated: an array of a power of two, zero when the set is empty. Slot 0 counts;
- * a set that fills up gets slow, then endless. Zero is always in it.
+ * A set of 16-byte windows, or of anything that fits, to detect repetitions. It is a
+ * hash table with 2^bits slots, all zero when the set is empty. Slot 0 holds the
+ * number of windows. Lookups slow down as the table fills, and do not end when it is
+ * full. Zero is always a member.
  */
 #define VGR_WINDOW	16
 
@@ -212,7 +212,7 @@ static inline bool vgr_set_is_filling(const vgr_window_t *set, unsigned int bits
 	return set[0] >> (bits - 1);
 }
 
-/* False: it was there. */
+/* Returns false if it was a member already. */
 static inline bool vgr_set_add(vgr_window_t *set, unsigned int bits,
 			       vgr_window_t window)
 {
@@ -228,8 +228,8 @@ static inline bool vgr_set_add(vgr_window_t *set, unsigned int bits,
 
 /*
  * All output of all tests and processes. Random output of n bytes repeats a window
- * by chance with a probability of n^2 / 2^129, one in 2^86 for the three million
- * bytes that a run draws at most.
+ * by chance with a probability of n^2 / 2^129. A run draws at most three million
+ * bytes, for which this is one in 2^86.
  */
 #define VGR_SEEN_BITS	22
 
@@ -243,7 +243,7 @@ static inline bool vgr_seen_init(void)
 	return vgr_seen != MAP_FAILED;
 }
 
-/* The window that begins there. */
+/* The window that begins at @p */
 static inline vgr_window_t vgr_window(const unsigned char *p)
 {
 	vgr_window_t window;
@@ -253,13 +253,13 @@ static inline vgr_window_t vgr_window(const unsigned char *p)
 }
 
 /**
- * vgr_repeats() - remember output, and count what has been seen before
- * @output:	bytes that were drawn
- * @len:	how many; fewer than VGR_WINDOW have nothing to compare
+ * vgr_repeats() - remember output, and count repetitions of earlier output
+ * @output:	the bytes drawn
+ * @len:	their number; fewer than VGR_WINDOW are neither compared nor remembered
  *
- * Only one process and thread at a time may call it.
+ * Only one thread of one process may call it at a time.
  *
- * Return: number of windows that repeat earlier output or are all zeros.
+ * Return: the number of windows that repeat earlier output or are all zeros.
  */
 static inline size_t vgr_repeats(const void *output, size_t len)
 {
@@ -272,8 +272,9 @@ static inline size_t vgr_repeats(const void *output, size_t len)
 }
 
 /*
- * Do two outputs have eight bytes in a row in common? Shorter ones: the whole
- * shorter. Those of a kilobyte do by chance once in 2^44 times: ask again.
+ * Do two outputs share eight consecutive bytes, or the whole of the shorter output if
+ * that has fewer? Two outputs of a kilobyte do so by chance once in 2^44 times, so
+ * callers try again.
  */
 static inline bool vgr_share(const void *a, size_t alen,
 			     const void *b, size_t blen)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vgetrandom_chacha.h: ChaCha20, to know what a key leads to
+ * vgetrandom_chacha.h: ChaCha20, to compute the keystream of a key
  *
- * Plain C after RFC 8439, with a 64-bit counter and a nonce of zero. Whoever
- * wants to know sees the state of the cipher after every quarter round.
+ * Plain C after RFC 8439, with a 64-bit counter and a nonce of zero. A callback can
+ * look at the cipher's state as it changes.
  */
 #ifndef VGETRANDOM_CHACHA_H
 #define VGETRANDOM_CHACHA_H
@@ -16,7 +16,7 @@
 #define VGR_CHACHA_KEY_WORDS	8
 #define VGR_CHACHA_DOUBLE_ROUNDS 10
 
-/* "expand 32-byte k", which is no secret */
+/* "expand 32-byte k", which is not secret */
 static const uint32_t vgr_chacha_constants[] = {
 	0x61707865, 0x3320646e, 0x79622d32, 0x6b206574,
 };

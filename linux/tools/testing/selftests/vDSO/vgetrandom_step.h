@@ -2,33 +2,30 @@
 /*
  * vgetrandom_step.h: calls of getrandom() to be interrupted
  *
- * Which states and lengths there are, and which of the instructions of such a
- * call to choose. Only the ABI is used; what the state looks like is found out.
+ * Choose states and lengths for the calls, and the instructions to interrupt. This
+ * relies only on the ABI: the layout of the state is discovered at run time.
  */
 #ifndef VGETRANDOM_STEP_H
 #define VGETRANDOM_STEP_H
 
-#include <fcntl.h>
-#include <linux/random.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 #include "vgetrandom.h"
 #include "vdso_step.h"
 
-/* A case with FULL in the environment takes its time; whoever runs it has a limit. */
+/* With FULL in the environment, cases take hours. The caller has a limit of its own. */
 #define STEP_SECONDS	9000
 
-/* All boundaries, not a sample. */
+/* Test all boundaries instead of a sample. */
 static bool full;
 
-/* One boundary in so many is in the sample; more than one on kernels that are slow. */
+/* Sample one boundary in this many; slow kernels need more than one. */
 static unsigned int one_in = 1;
 
 /* A pair takes two boundaries of the shortest call. */
 #define ONE_IN_MOST	16
 
-/* How much the environment wants. */
+/* Read from the environment how much to test. */
 static inline void choose_extent(void)
 {
 	const char *text = getenv("ONE_IN");
@@ -39,37 +36,23 @@ static inline void choose_extent(void)
 		one_in = n < ONE_IN_MOST ? n : ONE_IN_MOST;
 }
 
-/* The longest draw that there is room for. */
+/* The longest draw that fits into buffers */
 #define LONGEST		2048
 
-/* Bytes that are drawn from each state before, so that it has a key. */
+/* Bytes drawn from each state before the call, so that it has a key */
 #define BEFORE		16
 
-/* What the state is like when the call begins. */
+/* The condition of the state when the call begins */
 enum kind { WARM, EMPTY, COLD, STALE, KINDS };
 
 static const char * const kinds[KINDS] = {
-	[WARM]	= "warm",		/* most of a batch is there */
-	[EMPTY]	= "nearly empty",	/* next to nothing of it is */
+	[WARM]	= "warm",		/* most of its batch is left */
+	[EMPTY]	= "nearly empty",	/* next to none of it is left */
 	[COLD]	= "wiped",
 	[STALE]	= "outdated",		/* warm, but the kernel has reseeded */
 };
 
-static int random_fd = -1;
-
-static inline bool reseed(void)
-{
-	return !ioctl(random_fd, RNDRESEEDCRNG);
-}
-
-/* May this process reseed the kernel's generator? */
-static inline bool may_reseed(void)
-{
-	random_fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-	return random_fd >= 0 && reseed();
-}
-
-/* Copy the state out of a process, or into it. */
+/* Copy the state out of a process, or into one. */
 static inline bool peek_state(pid_t pid, void *state, void *copy)
 {
 	const size_t size = vgr.params.size_of_opaque_state;
@@ -87,13 +70,13 @@ static inline bool poke_state(pid_t pid, void *state, const void *copy)
 }
 
 /**
- * struct words - a set of eight-byte words, to find what is repeated
- * @round:	of which the set is; what others left does not count
+ * struct words - a set of eight-byte words, to find repetitions
+ * @round:	the current round; words of earlier rounds do not count
  * @set:	the words, each with its round
  *
- * Of one output, the words at multiples of eight are in the set. Of another one,
- * the words at all offsets are looked for. What both have in common is found if
- * it is 15 bytes long, and by luck from eight bytes on.
+ * The set contains the words at multiples of eight of one output, and is searched for
+ * the words at all offsets of another. This always finds 15 bytes that both have in
+ * common, and with luck as few as eight.
  */
 #define WORD		sizeof(uint64_t)
 #define WORDS_BITS	15
@@ -111,7 +94,7 @@ static inline uint64_t get_word(const unsigned char *p)
 	return word;
 }
 
-/* Begin a new round, before anything is put in. */
+/* Begin a new round; the set is then empty. */
 static inline void words_begin(struct words *words)
 {
 	words->round++;
@@ -129,7 +112,7 @@ static inline void words_put(struct words *words, uint64_t word)
 	vgr_set_add(words->set, WORDS_BITS, words_window(words, word));
 }
 
-/* Those at multiples of eight. */
+/* Add the words at multiples of eight. */
 static inline void words_add(struct words *words, const void *bytes, size_t len)
 {
 	size_t i;
@@ -143,7 +126,7 @@ static inline bool words_have(const struct words *words, uint64_t word)
 	return vgr_set_has(words->set, WORDS_BITS, words_window(words, word));
 }
 
-/* The same numbers each time: xorshift, of Marsaglia. */
+/* Marsaglia's xorshift generator: every run gets the same numbers. */
 static uint32_t pick_state = 2463534242;
 
 static inline uint32_t pick(uint32_t below)
@@ -157,8 +140,8 @@ static inline uint32_t pick(uint32_t below)
 /**
  * struct route - a call, and where to interrupt it
  * @trace:	its instructions
- * @n:		how many of them to interrupt it before
- * @at:		which ones
+ * @n:		the number of instructions to interrupt it before
+ * @at:		their indexes in @trace
  */
 struct route {
 	struct step_trace trace;
@@ -171,10 +154,10 @@ struct route {
 static size_t lengths[LENGTHS];
 static struct route routes[KINDS][LENGTHS];
 
-/* An instruction that a call is at that often is in an inner loop. */
+/* An instruction that a call executes this often is in an inner loop. */
 #define INNER	3
 
-/* How many boundaries of inner loops to choose. */
+/* The number of boundaries in inner loops to choose */
 #define SAMPLES	12
 
 static inline bool choose_boundaries(struct route *route)
@@ -201,7 +184,7 @@ static inline bool choose_boundaries(struct route *route)
 	return true;
 }
 
-/* Has a call of another length been there? */
+/* Has a call of another length been interrupted there? */
 static inline bool is_seen(const struct step_insn *insn, bool *seen)
 {
 	bool *there = &seen[insn->at % STEP_VDSO_SIZE];
@@ -213,18 +196,19 @@ static inline bool is_seen(const struct step_insn *insn, bool *seen)
 	return true;
 }
 
-/* How many system calls such a call takes, if the kernel leaves it in peace. */
+/* The number of system calls that such a call makes if the kernel does not reseed */
 static inline unsigned int reseeds(enum kind kind)
 {
 	return kind == COLD || kind == STALE;
 }
 
-/* Bytes that a refill makes. */
+/* Bytes that a refill makes available */
 static size_t batch;
 
 /*
- * The batch ends where a draw of one byte changes more of the state than that
- * byte and what is counted. Twice, as the kernel may reseed in between.
+ * The batch is used up when a draw of one byte changes more of the state than that
+ * byte and its counters. Measure until two results in a row agree: the kernel may
+ * reseed in between.
  */
 static inline size_t measure_batch(void)
 {
@@ -253,7 +237,7 @@ static inline size_t measure_batch(void)
 	return drawn[0];
 }
 
-/* Of these lengths are the calls. */
+/* Choose the lengths of the calls. */
 static inline bool choose_lengths(void)
 {
 	batch = measure_batch();
@@ -265,10 +249,10 @@ static inline bool choose_lengths(void)
 	return batch && lengths[4] <= LONGEST;
 }
 
-/* Bytes to leave in the batch of an EMPTY state. */
+/* Bytes to leave in the batch of an EMPTY state */
 static inline size_t bytes_left(size_t len)
 {
-	/* Eight bytes of an output are noticed elsewhere, less are not. */
+	/* Repetitions of eight bytes are detected, those of fewer are not. */
 	return len < BEFORE ? 0 : WORD;
 }
 

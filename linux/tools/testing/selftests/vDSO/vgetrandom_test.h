@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vgetrandom_test.h: memory with fences, processes that are traced, signals, for
- * the tests of the vDSO's getrandom()
+ * vgetrandom_test.h: helpers for the tests of the vDSO's getrandom()
+ *
+ * Guarded memory, traced processes, time namespaces, seccomp filters, reseeds, signals.
  */
 #ifndef VGETRANDOM_TEST_H
 #define VGETRANDOM_TEST_H
@@ -12,6 +13,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
@@ -29,17 +31,17 @@
 
 #define GUARD 0xc5
 
-/* What the try_ functions return when nothing is wrong. */
+/* The try_ functions return this if nothing is wrong, or say what is. */
 static const char fine[] = "fine";
 
 /*
- * Begin
+ * Prerequisites
  */
 
-/* End the test here unless there is the function, be it switched off or not. */
+/* Skip the test unless the function exists, be it switched off or not. */
 static inline void find_vgetrandom(void)
 {
-	/* Test processes end without flushing. */
+	/* Test processes exit without flushing. */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
 	if (!vgr_find())
@@ -48,7 +50,7 @@ static inline void find_vgetrandom(void)
 		ksft_exit_fail_msg("no memory to remember output in\n");
 }
 
-/* End the test here unless it works. find_vgetrandom() has been called. */
+/* Skip the test unless the function is switched on. Call find_vgetrandom() first. */
 static inline void need_vgetrandom(void)
 {
 	unsigned char byte;
@@ -57,12 +59,12 @@ static inline void need_vgetrandom(void)
 		ksft_exit_skip("%s is switched off\n", VGR_NAME);
 	if (vgr.query)
 		ksft_exit_fail_msg("parameter query: %zd\n", vgr.query);
-	/* From here on, no draw has to wait for the generator. */
+	/* Wait until the generator is ready, so that no draw has to. */
 	if (vgr_syscall(&byte, 1, 0) != 1)
 		ksft_exit_fail_msg("no getrandom() system call\n");
 }
 
-/* Is it the command line that says that it is switched off? */
+/* Does the kernel's command line switch it off? */
 static inline bool told_to_be_off(void)
 {
 	FILE *file = fopen("/proc/cmdline", "re");
@@ -80,7 +82,7 @@ static inline bool told_to_be_off(void)
  * Memory
  */
 
-/* Anonymous memory that child processes share. */
+/* Anonymous memory that child processes share */
 static inline void *shared_alloc(size_t len)
 {
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
@@ -89,7 +91,7 @@ static inline void *shared_alloc(size_t len)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* Whole pages of zeros with an inaccessible page on either side. */
+/* Whole pages of zeros with an inaccessible page on either side */
 static inline unsigned char *fenced_alloc(size_t len)
 {
 	unsigned char *p;
@@ -109,7 +111,7 @@ static inline bool all_bytes(const unsigned char *p, size_t len,
 	return !len || (*p == value && !memcmp(p, p + 1, len - 1));
 }
 
-/* A state that has a batch of output ready, in a page of its own. */
+/* A state with a batch of output ready, in a page of its own */
 static inline void *warm_state(void)
 {
 	struct vgr_pool own;
@@ -126,13 +128,13 @@ static inline void *warm_state(void)
  * Processes
  */
 
-/* What a status of waitpid() says: exit status, or 128 and the signal that ended it. */
+/* The exit status in a status of waitpid(), or 128 plus the signal that killed it */
 static inline int status_of(int status)
 {
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Wait for a child. */
+/* Wait for a child, and return its status_of(), or -1. */
 static inline int reap(pid_t pid)
 {
 	int status;
@@ -147,10 +149,9 @@ static inline int reap(pid_t pid)
 
 /**
  * struct calls - getrandom() system calls that a traced function made
- * @handed:	those with a buffer inside the watched area: the vDSO handed its
- *		caller's request over
+ * @handed:	those into the watched area: the vDSO fell back to the system call
  * @reseeds:	all others: the vDSO fetched a key
- * @status:	exit status of the process, as from reap()
+ * @status:	exit status of the process, as reap() returns it
  */
 struct calls {
 	unsigned int handed;
@@ -158,7 +159,7 @@ struct calls {
 	int status;
 };
 
-/* The area that callers' buffers lie in. */
+/* The area that contains the callers' buffers */
 struct watch {
 	const void *buffer;
 	size_t len;
@@ -169,29 +170,43 @@ struct counting {
 	struct calls *calls;
 };
 
-/* The actor is about to enter a system call: is it getrandom()? */
+/* A process is about to enter a system call: is it getrandom() into that area? */
+static inline bool draws_into(const struct user_regs_struct *regs, const void *buffer,
+			      size_t len)
+{
+	return REGS_SYSCALL(regs) == __NR_getrandom &&
+	       REGS_ARG1(regs) - (uintptr_t)buffer < len;
+}
+
 static inline void count_call(const struct user_regs_struct *regs, void *arg)
 {
 	const struct counting *counting = arg;
 
-	if (regs->orig_rax != __NR_getrandom)
-		return;
-	if (regs->rdi - (uintptr_t)counting->watch->buffer < counting->watch->len)
+	if (draws_into(regs, counting->watch->buffer, counting->watch->len))
 		counting->calls->handed++;
-	else
+	else if (REGS_SYSCALL(regs) == __NR_getrandom)
 		counting->calls->reseeds++;
 }
 
-/* What a traced function has to draw, and where. */
+/* How much a traced function is to draw, and where to */
 static struct {
 	unsigned char *buffer;
 	size_t draws;
 	size_t len;
-} work __attribute__((unused));
+} work;
+
+/* Give @work a buffer, shared with child processes, and watch it. */
+static inline bool watch_work(struct watch *watch, size_t len)
+{
+	work.buffer = shared_alloc(len);
+	watch->buffer = work.buffer;
+	watch->len = len;
+	return work.buffer;
+}
 
 /*
- * Count the getrandom() calls that @fn(@arg) makes in a process of its own.
- * States are zero there, as in every child. False: cannot be traced.
+ * Count the getrandom() calls that @fn(@arg) makes in a process of its own. States
+ * are wiped there, as in every child. Returns false if tracing is not permitted.
  */
 static inline bool count_calls(int (*fn)(void *), void *arg,
 			       const struct watch *watch, struct calls *calls)
@@ -229,7 +244,7 @@ static inline double *clock_before(void)
 	return &before;
 }
 
-/* Have the next child live in a time namespace of its own. */
+/* Put the next child into a time namespace of its own. */
 static inline bool unshare_time(void)
 {
 	char shift[32];
@@ -248,13 +263,22 @@ static inline bool unshare_time(void)
 	return ok;
 }
 
-/* Has this process been moved, maybe from a time namespace to another one? */
+/* Is this process in the time namespace that unshare_time() made? */
 static inline bool is_time_unshared(void)
 {
 	return seconds() >= *clock_before() + TIMENS_SHIFT / 2;
 }
 
-/* Have a filter do something else with this process's getrandom() calls. */
+/* Install a seccomp filter. */
+static inline bool set_filter(struct sock_filter *filter, unsigned short len)
+{
+	struct sock_fprog program = { .len = len, .filter = filter };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* Install a filter that takes @action for this process's getrandom() calls. */
 static inline bool filter_getrandom(unsigned int action)
 {
 	struct sock_filter filter[] = {
@@ -264,13 +288,27 @@ static inline bool filter_getrandom(unsigned int action)
 		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = {
-		.len = ARRAY_SIZE(filter),
-		.filter = filter,
-	};
 
-	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
-	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	return set_filter(filter, ARRAY_SIZE(filter));
+}
+
+/*
+ * Reseeds
+ */
+
+static int random_fd = -1;
+
+static inline bool reseed(void)
+{
+	return !ioctl(random_fd, RNDRESEEDCRNG);
+}
+
+/* May this process reseed the kernel's generator? Find out by reseeding it. */
+static inline bool may_reseed(void)
+{
+	if (random_fd < 0)
+		random_fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	return random_fd >= 0 && reseed();
 }
 
 /*
@@ -289,31 +327,31 @@ static inline void catch(int sig, void (*handler)(int, siginfo_t *, void *),
 	sigaction(sig, &action, NULL);
 }
 
-/* Where the interrupted code was, as the handler is told. */
+/* The address of the interrupted instruction, as the handler sees it */
 static inline uintptr_t interrupted_at(void *context)
 {
 	const ucontext_t *uc = context;
 
-	return uc->uc_mcontext.gregs[REG_RIP];
+	return UC_IP(uc);
 }
 
-/* Have a signal come as this handler returns, at the place it returns to. */
+/* Have a signal delivered when this handler returns, where it returns to. */
 static inline void raise_on_return(int sig)
 {
 	sigset_t set;
 
-	/* The mask that the handler returns to is another one. */
+	/* The return from the handler restores the mask. */
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	raise(sig);
 }
 
-/* The last fault that draw_or_fault() caught, and the registers then. */
+/* The last fault that draw_or_fault() caught, and the registers at that time */
 static struct {
 	sigjmp_buf env;
 	uintptr_t address;
-	gregset_t regs;
+	mcontext_t context;
 } fault;
 
 static inline void on_fault(int sig, siginfo_t *info, void *context)
@@ -321,11 +359,11 @@ static inline void on_fault(int sig, siginfo_t *info, void *context)
 	const ucontext_t *uc = context;
 
 	fault.address = (uintptr_t)info->si_addr;
-	memcpy(fault.regs, uc->uc_mcontext.gregs, sizeof(fault.regs));
+	fault.context = uc->uc_mcontext;
 	siglongjmp(fault.env, 1);
 }
 
-/* Result of a draw that may fault on its buffer: FAULTED if it did. */
+/* The return value of a draw_or_fault() that faulted */
 #define FAULTED (-1000)
 
 static inline ssize_t draw_or_fault(void *buffer, size_t len, void *state,

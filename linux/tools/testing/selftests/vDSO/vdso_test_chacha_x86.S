@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vdso_test_chacha_call.S: call a function with every register filled
+ * vdso_test_chacha_x86.S: call a function with every register filled
  *
- * The function gets a stack of its own, so whatever has to outlast the call is
+ * The function runs on a stack of its own, so values that must survive the call are kept
  * in variables.
  */
-#include "vdso_test_chacha.h"
+#include "vdso_test_arch_x86.h"
 
 #define LOW_VECTORS	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define HIGH_VECTORS	16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
@@ -77,7 +77,7 @@ call_with_registers:
 
 	call	*function(%rip)
 
-	/* Until the flags are stored, only instructions that leave them alone. */
+	/* Do not change the flags until they are stored. */
 	mov	%rax, callee_rax(%rip)
 	mov	out(%rip), %rax
 	mov	%rcx, GP(GP_RCX)(%rax)
