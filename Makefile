@@ -6,7 +6,7 @@
 #: make run TEST=vDSO/vdso_test_getrandom_step [ARGS=...] [AS=user]  run one test there instead
 #: make quick    the vDSO image alone, its checks and known answers, and KUnit
 #: make test     check the series, build it, boot it on several processors, run all tests
-#: make test FAST=1  the same without what takes minutes; make test-full: and what takes long
+#: make test FAST=1  the same without the slow checks; make test-full adds the slowest ones
 #: make test-peer  run the same tests on the kernel that Debian 13 packages, compare case by case
 #: make test-base  run the base's own selftests on its kernel and on the series'
 #: make test-debug  run the tests on kernels with KASAN, lockdep and the like, and with KCSAN
@@ -18,7 +18,7 @@
 #: make demo-vmfork  two clones of a machine side by side, and what tells them apart
 #: make bench    measure getrandom() of the built image on this machine, beside other generators
 #: make cost     count the instructions of kernel operations, on the base and on the series
-#: make clean    remove what was built; keeps build/linux, downloads and logs
+#: make clean    remove all build output; keep build/linux, downloads and logs
 #: make help     this text
 #:
 #: Variables     meaning                                         default
