@@ -172,8 +172,8 @@ getrandom_update_cookie(u8 *cookie, size_t len, u64 generation, u64 incarnation)
  *		empty one.
  * @key:	Key for the next refill, whose first output replaces it.
  * @batch:	Keystream that has not been handed out, then zeros in place of
- *		what has been. Bytes that an abandoned call had claimed may
- *		remain until the next refill.
+ *		the bytes that have. An abandoned call may leave the bytes it
+ *		claimed until the next refill.
  *
  * It lives in memory that the kernel may wipe between any two instructions. See
  * lib/vdso/getrandom.c for how @generation changes. @key and @batch are adjacent,

@@ -139,7 +139,7 @@ static void inspect_state(void)
 	if (fake.state->generation > fake.made.generation)
 		complain("the state has a number that its seed does not have");
 	else if (fake.state->avail > fake.made.avail)
-		complain("the state offers what was handed out, or was never made");
+		complain("the state offers bytes that were handed out or never made");
 	else if (!state_holds(&fake.made))
 		complain("the state has a number, but does not hold its keystream");
 }
@@ -458,7 +458,7 @@ static bool state_is_as_expected(void)
 			   fake.abandoned - fake.state->avail);
 }
 
-/* Return what is wrong with the outcome of a call, or NULL if nothing is. */
+/* Return a description of the fault in a call, or NULL if there is none. */
 static const char *judge_at(u8 *dst, size_t len, ssize_t ret)
 {
 	static u8 want[MAX_DRAW];

@@ -59,8 +59,8 @@ static const struct {
 
 /*
  * Make the same request of the vDSO and of the system call, with zeros for cookies.
- * Does each return what is expected, and write the cookies if it succeeds, and
- * nothing else?
+ * Check that each returns the expected value, and writes the cookies and nothing else
+ * if it succeeds.
  */
 static const char *try_request(size_t len, unsigned int flags, ssize_t expected)
 {

@@ -476,7 +476,7 @@ static int run_in_threads(void *unused)
 }
 
 /*
- * The tracer: what happens at a boundary
+ * The tracer: events at a boundary
  */
 
 static bool state_is_zero(pid_t pid)
@@ -588,7 +588,7 @@ static bool happen(struct step_actor *actor, const struct event *event,
 }
 
 /*
- * The tracer: what is wrong with a run
+ * The tracer: judging a run
  */
 
 static struct words drawn, public;
