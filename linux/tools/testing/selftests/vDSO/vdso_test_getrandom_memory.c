@@ -26,14 +26,6 @@ static struct shared {
 	long ms;
 } *shared;
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The bytes must differ from zeros and from those of the previous draw. */
 static bool draw(void *state)
 {

@@ -1416,14 +1416,6 @@ static struct full {
 	long waited_ms;
 } *full;
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static enum result full_toucher(const struct full_case *how)
 {
 	int zero = open("/dev/zero", O_RDONLY);

@@ -256,6 +256,14 @@ static inline bool page_out_unseen(char *p, size_t len)
 	return i < ROUNDS;
 }
 
+static inline long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Run @fn in a child. Return its result, or FAIL if the child was killed. */
 static inline enum result in_child(enum result (*fn)(void *), void *arg)
 {
