@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Build the kernel in $TREE with $CC into $OUT. A script may set these three after it
-# includes lib.sh and before it calls a function of this file.
+# Build the kernel in $TREE with $CC into $OUT, and selftests for it. A script may set these
+# three after it includes lib.sh and before it calls a function of this file.
 
 # Lines of make's output that stand for an object.
 # shellcheck disable=SC2034
@@ -131,6 +131,16 @@ text_sizes() {
 	vDSO,$VDSO_STRIPPED
 	random.c,drivers/char/random.o
 	END
+}
+
+# Call a selftest's own makefile. The compiler's name carries the options that all of them need.
+# make_selftest DIRECTORY/PROGRAM OUTPUT OPTION...
+make_selftest() {
+	local dir=${1%/*} out=$2/${1%/*}
+	mkdir -p "$out"
+	make -C "$TREE/tools/testing/selftests/$dir" OUTPUT="$out" \
+		KHDR_INCLUDES="-isystem $OUT/usr/include" \
+		CC="$TARGET_GCC ${*:3} -isystem $OUT/usr/include" "$out/${1##*/}"
 }
 
 # Build the program that checks and measures the vDSO image natively.
