@@ -103,6 +103,19 @@ static inline void arch_dwarf_regs(uint64_t reg[DWARF_REGS],
 	memcpy(reg, all, sizeof(all));
 }
 
+/* Pointers to all general registers */
+static inline void arch_general_regs(unsigned long long *reg[GP_COUNT],
+				     struct user_regs_struct *regs)
+{
+	unsigned long long *all[GP_COUNT] = {
+		&regs->rax, &regs->rbx, &regs->rcx, &regs->rdx, &regs->rsi, &regs->rdi,
+		&regs->rbp, &regs->rsp, &regs->r8, &regs->r9, &regs->r10, &regs->r11,
+		&regs->r12, &regs->r13, &regs->r14, &regs->r15,
+	};
+
+	memcpy(reg, all, sizeof(all));
+}
+
 /* DWARF numbers of the registers that a function preserves */
 #define DWARF_PRESERVED		{ 3, 6, 12, 13, 14, 15 }
 
@@ -162,6 +175,15 @@ typedef uint8_t arch_insn_t;
 
 #define ARCH_FAULT_INSN		0xf4
 #define ARCH_FAULT_SIGNAL	SIGSEGV
+
+/* Does it take addresses from a vector register? Such opcodes have a VEX or EVEX prefix. */
+static inline bool arch_is_gather(const unsigned char *insn)
+{
+	if (*insn == 0xc4)
+		return (insn[1] & 0x1f) == 2 && (insn[3] & ~3) == 0x90;
+	return *insn == 0x62 && (insn[1] & 7) == 2 &&
+	       ((insn[4] & ~3) == 0x90 || (insn[4] & ~3) == 0xa0);
+}
 
 /* Have a stopped process go on with the system call @nr(@arg, 0, 0, 0, 0) at @insn. */
 static inline void arch_prepare_syscall(struct user_regs_struct *regs, uintptr_t insn,

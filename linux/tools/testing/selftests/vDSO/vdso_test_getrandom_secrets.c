@@ -24,6 +24,9 @@
  * rest from the keys therein. By trying, it finds out where the state has its key, and
  * which keystream contains the key of a long output.
  *
+ * Finally, no branch and no address may depend on a secret, since timing and caches would
+ * show it, see struct path.
+ *
  * Handlers run on another stack, because the registers that the kernel saves there are
  * not the call's fault.
  *
@@ -790,16 +793,21 @@ static struct source sources[KINDS][LENGTHS];
 static uintptr_t return_to;
 
 /* Go from the actor's first trap to the one before the call. */
-static bool start(struct step_actor *actor, enum kind kind, enum way way,
-		  unsigned int len)
+static bool start_size(struct step_actor *actor, enum kind kind, enum way way, size_t len)
 {
 	scene->kind = kind;
 	scene->way = way;
-	scene->len = lengths[len];
+	scene->len = len;
 	secret.copies = 0;
 	secret.keys = 0;
 	return step_continue(actor, 0) && (kind != STALE || reseed()) &&
 	       add_copy(actor);
+}
+
+static bool start(struct step_actor *actor, enum kind kind, enum way way,
+		  unsigned int len)
+{
+	return start_size(actor, kind, way, lengths[len]);
 }
 
 /* The return value of a call that has just returned */
@@ -1404,6 +1412,182 @@ TEST_F_TIMEOUT(event, in_a_wiped_state_leaves_no_secret, STEP_SECONDS)
 TEST_F_TIMEOUT(event, in_an_outdated_state_leaves_no_secret, STEP_SECONDS)
 {
 	test_event(_metadata, &self->actor, variant->event, STALE);
+}
+
+/*
+ * Branches and addresses
+ */
+
+/**
+ * struct path - what two calls that differ only in their secrets have in common
+ * @n:		the number of instructions
+ * @regs:	the registers before each of them, in the first call
+ *
+ * The second call must execute the same instructions. A general register that differs
+ * from the first call's holds a secret, and the test changes it. An instruction that
+ * takes an address from it then faults. No address may come from a vector register.
+ */
+static struct path {
+	unsigned int n;
+	struct user_regs_struct regs[1 << 14];
+} path;
+
+/*
+ * What to put into a register with a secret. The first value leads to no memory, scaled
+ * or not. The others take branches that hardly any secret takes.
+ */
+static const unsigned long long poisons[] = { 0x1111111111111111, 0, -1 };
+
+/* Each way of moving bytes, with and without a refill */
+static const size_t sizes[] = { 1, 4, 8, 24, 96, 1024 };
+
+enum verdict { SAME, BRANCHED, ADDRESSED, DISTURBED, FAILED, VERDICTS };
+
+static const char * const verdicts[VERDICTS] = {
+	[BRANCHED]	= "a branch depends on a secret",
+	[ADDRESSED]	= "an address depends on a secret",
+	[DISTURBED]	= "the kernel reseeds all the time",
+	[FAILED]	= "the call cannot be stepped through",
+};
+
+/* Step from the trap before a call to its return. */
+static bool record_path(struct step_actor *actor)
+{
+	if (!step_enter(actor, vgr_in_vdso))
+		return false;
+	for (path.n = 0; vgr_in_vdso(step_ip(actor)); path.n++)
+		if (path.n == ARRAY_SIZE(path.regs) ||
+		    !step_get_regs(actor->tid, &path.regs[path.n]) ||
+		    !step_go(actor, PTRACE_SINGLESTEP, 0))
+			return false;
+	return true;
+}
+
+/* Change the registers with secrets. Returns how many there are. */
+static unsigned int poison(const struct step_actor *actor, struct user_regs_struct *regs,
+			   struct user_regs_struct *first, unsigned long long value)
+{
+	unsigned long long *now[GP_COUNT], *then[GP_COUNT];
+	unsigned int secrets = 0, i;
+
+	arch_general_regs(now, regs);
+	arch_general_regs(then, first);
+	for (i = 0; i < GP_COUNT; i++) {
+		if (*now[i] == *then[i])
+			continue;
+		*now[i] = value;
+		secrets++;
+	}
+	return secrets && step_set_regs(actor->tid, regs) ? secrets : 0;
+}
+
+/*
+ * Step through the second call, even after it has left the path: if it makes another
+ * system call, the kernel has reseeded. On return, @at is the last instruction of the
+ * path, or the one that faults.
+ */
+static enum verdict follow_path(struct step_actor *actor, unsigned long long value,
+				uintptr_t *at, unsigned int *secrets)
+{
+	unsigned int syscalls = 0, n;
+	struct user_regs_struct regs;
+	bool same = true;
+
+	if (!step_enter(actor, vgr_in_vdso))
+		return FAILED;
+	for (n = 0; n < ARRAY_SIZE(path.regs); n++) {
+		regs = step_regs(actor);
+		if (!vgr_in_vdso(REGS_IP(&regs)))
+			break;
+		same = same && n < path.n && REGS_IP(&regs) == REGS_IP(&path.regs[n]);
+		if (same) {
+			*at = REGS_IP(&regs);
+			if (arch_is_gather((void *)*at))
+				return ADDRESSED;
+			*secrets += poison(actor, &regs, &path.regs[n], value);
+		}
+		syscalls += step_is_syscall(REGS_IP(&regs));
+		if (!step_go(actor, PTRACE_SINGLESTEP, 0))
+			return FAILED;
+		if (!step_is_trapped(actor))
+			return same ? ADDRESSED : BRANCHED;
+	}
+	if (syscalls != reseeds(scene->kind))
+		return DISTURBED;
+	return same && n == path.n ? SAME : BRANCHED;
+}
+
+/* Make the first call, and a second one for each poison. */
+static enum verdict try_path(struct step_actor *actor, enum kind kind, size_t len,
+			     uintptr_t *at, unsigned int *secrets)
+{
+	enum verdict verdict = SAME;
+	unsigned int i;
+
+	if (!start_size(actor, kind, SERVED, len) || !record_path(actor))
+		return FAILED;
+	for (i = 0; i < ARRAY_SIZE(poisons) && verdict == SAME; i++) {
+		kept->calls++;
+		if (!finish(actor) || !start_size(actor, kind, SERVED, len))
+			return FAILED;
+		verdict = follow_path(actor, poisons[i], at, secrets);
+	}
+	return finish(actor) || verdict != SAME ? verdict : FAILED;
+}
+
+static bool path_is_same(struct step_actor *actor, enum kind kind, size_t len,
+			 unsigned int *secrets)
+{
+	enum verdict verdict = DISTURBED;
+	uintptr_t at = vgr.vdso.start;
+	unsigned int i;
+
+	for (i = 0; i < RECORD_TRIES && verdict >= DISTURBED; i++) {
+		verdict = try_path(actor, kind, len, &at, secrets);
+		if (verdict != SAME)
+			must_restart(actor);
+	}
+	if (verdict != SAME)
+		ksft_print_msg("%zu bytes: %s at vDSO+%#lx\n", len, verdicts[verdict],
+			       at - vgr.vdso.start);
+	return verdict == SAME;
+}
+
+FIXTURE(path)
+{
+	struct step_actor actor;
+};
+
+FIXTURE_VARIANT(path)
+{
+	enum kind kind;
+};
+
+/* An outdated state gets another generation in each call, which looks like a secret. */
+FIXTURE_VARIANT_ADD(path, of_draws_from_a_warm_state) { WARM };
+FIXTURE_VARIANT_ADD(path, of_draws_from_a_nearly_empty_state) { EMPTY };
+FIXTURE_VARIANT_ADD(path, of_draws_from_a_wiped_state) { COLD };
+
+FIXTURE_SETUP(path)
+{
+	ASSERT_TRUE(step_fork(&self->actor, run_calls, NULL));
+	ASSERT_TRUE(step_continue(&self->actor, 0));
+}
+
+FIXTURE_TEARDOWN(path)
+{
+	step_kill(&self->actor);
+}
+
+TEST_F_TIMEOUT(path, depends_on_no_secret, STEP_SECONDS)
+{
+	unsigned int secrets = 0, wrong = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		wrong += !path_is_same(&self->actor, variant->kind, sizes[i], &secrets);
+	ksft_print_msg("%u secrets in registers\n", secrets);
+	EXPECT_GT(secrets, 0);
+	EXPECT_EQ(0, wrong);
 }
 
 int main(int argc, char **argv)
