@@ -97,7 +97,7 @@ static void on_system_call(int sig, siginfo_t *info, void *context)
 	}
 	regs[REG_RAX] = kernel_getrandom(&dispatch_kernel->model, (uint8_t *)regs[REG_RDI],
 					 regs[REG_RSI]);
-	dispatch_image->rng->generation = dispatch_kernel->model.generation;
+	image_publish(dispatch_image, dispatch_kernel->model.generation);
 }
 
 /* Only code that lies above the image, such as the C library's, reaches the kernel. */
@@ -209,7 +209,7 @@ static bool compare_call(const struct image *image, struct side *image_side, str
 	}
 
 	dispatch_kernel = &image_side->kernel;
-	image->rng->generation = image_side->kernel.model.generation;
+	image_publish(image, image_side->kernel.model.generation);
 	image_side->ret = image->getrandom(image_side->buffer + align, len, 0, image_side->state,
 					   image->params.size_of_opaque_state);
 	model_side->ret = model_getrandom(&model_side->kernel.model, model_side->state,

@@ -92,8 +92,7 @@ static const Elf64_Shdr *elf_section(const struct elf *elf, const char *name)
 	return NULL;
 }
 
-/* The value of a symbol, which for the pages in front of the image is negative. */
-static int64_t elf_symbol(const struct elf *elf, const char *name)
+static const Elf64_Sym *find_symbol(const struct elf *elf, const char *name)
 {
 	const Elf64_Shdr *symtab = elf_section(elf, ".symtab");
 	const Elf64_Sym *symbol, *end;
@@ -106,8 +105,18 @@ static int64_t elf_symbol(const struct elf *elf, const char *name)
 	names = (const char *)elf->data + elf->sections[symtab->sh_link].sh_offset;
 	for (; symbol < end; symbol++)
 		if (!strcmp(names + symbol->st_name, name))
-			return symbol->st_value;
-	errx(1, "%s has no %s", elf->path, name);
+			return symbol;
+	return NULL;
+}
+
+/* The value of a symbol, which for the pages in front of the image is negative. */
+static int64_t elf_symbol(const struct elf *elf, const char *name)
+{
+	const Elf64_Sym *symbol = find_symbol(elf, name);
+
+	if (!symbol)
+		errx(1, "%s has no %s", elf->path, name);
+	return symbol->st_value;
 }
 
 static const Elf64_Phdr *elf_load_segment(const struct elf *elf)
@@ -204,10 +213,18 @@ void image_load(struct image *image, const char *path, const struct level *level
 
 	image->text = area;
 	image->rng = (void *)(area + elf_symbol(&elf, "vdso_rng_data"));
-	image->rng->generation = 1;
+	image->has_check = find_symbol(&elf, "vdso_vmclock");
+	image_publish(image, 1);
 	image->getrandom = (vgetrandom_fn)(area + elf_symbol(&elf, "__vdso_getrandom"));
 	if (image->getrandom(NULL, 0, 0, &image->params, ~0UL))
 		errx(1, "%s does not answer the parameter query", path);
+}
+
+void image_publish(const struct image *image, uint64_t generation)
+{
+	if (image->has_check)
+		image->rng->check = generation ? generation : 1ULL << 63;
+	image->rng->generation = generation;
 }
 
 void *running_vdso_symbol(const char *name)

@@ -21,7 +21,8 @@ struct vgetrandom_opaque_params {
 /* What the kernel writes into its page for user space: struct vdso_rng_data. */
 struct rng_page {
 	uint64_t	generation;
-	uint32_t	disabled;
+	uint64_t	incarnation;
+	uint64_t	check;
 };
 
 /*
@@ -44,6 +45,7 @@ struct image {
 	const uint8_t			*text;	/* the image, without the pages before it */
 	size_t				size;
 	volatile struct rng_page	*rng;
+	bool				has_check;	/* the series "clones" added it */
 	vgetrandom_fn			getrandom;
 	struct vgetrandom_opaque_params	params;
 	bool				has_level;	/* there was something to patch for it */
@@ -54,6 +56,9 @@ struct image {
  * Exits with a message if that fails.
  */
 void image_load(struct image *image, const char *path, const struct level *level, void *where);
+
+/* Publish a generation, or 0 for none. There are no words of a hypervisor. */
+void image_publish(const struct image *image, uint64_t generation);
 
 /* The symbol's address in the vDSO that the running kernel has mapped, or NULL. */
 void *running_vdso_symbol(const char *name);

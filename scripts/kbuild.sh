@@ -89,6 +89,9 @@ goals_for() {
 		mm/memcontrol.c) is_on MEMCG ;;
 		mm/migrate_device.c) is_on DEVICE_MIGRATION ;;
 		kernel/events/uprobes.c) is_on UPROBES ;;
+		drivers/net/wireguard/*) is_on WIREGUARD ;;
+		drivers/virt/vmgenid.c) is_on VMGENID ;;
+		drivers/virt/vmclock.c) is_on VMCLOCK ;;
 		*.c | *.S) ;;
 		*) continue ;;
 		esac && say "${file%.*}.o"

@@ -3,8 +3,10 @@
  * A model of lib/vdso/getrandom.c, in its own order of steps, for spin(1).
  *
  * One thread makes CALLS calls over one state. Between any two steps the state may
- * be wiped (WIPES times), the kernel reseeded or the machine cloned (RESEEDS times),
- * and the call abandoned for a signal (SIGNALS times). An abandoned call is served by
+ * be wiped (WIPES times), the kernel reseeded (RESEEDS times), the machine cloned (CLONES
+ * times), and the call abandoned for a signal (SIGNALS times). A clone changes the word
+ * of the hypervisor. The kernel notices at the next system call, of this thread or of any
+ * other one, and reseeds. An abandoned call is served by
  * the system call and touches nothing any more, so the calls of a handler, nested
  * ones too, are the next calls here.
  *
@@ -18,7 +20,7 @@
  * everybody knows. A direct request turns one word, as a key, into output.
  *
  * What is claimed: no word is returned twice, or with seed 0, or though it is older than
- * a wipe or a reseed that came before the check of it, or after it was left in the buffer
+ * a wipe, a reseed or a clone that came before the check of it, or after it was left in the buffer
  * of a call that was abandoned; what is returned is not in the batch any more; and when
  * all is quiet, a call is served without the system call.
  *
@@ -33,6 +35,9 @@
 #endif
 #ifndef RESEEDS
 #define RESEEDS	1
+#endif
+#ifndef CLONES
+#define CLONES	1
 #endif
 #ifndef SIGNALS
 #define SIGNALS	1
@@ -57,11 +62,14 @@ byte generation, avail, key, batch[BATCH];
 byte kernel_generation = 1;
 byte next_seed = 1;
 
+/* The hypervisor's word, and what the kernel knows of it. */
+byte hypervisor, noticed;
+
 /* Seeds older than these are not to be returned any more. */
-byte oldest_after_wipe = 1, oldest_after_reseed = 1;
+byte oldest_after_wipe = 1, oldest_after_reseed = 1, oldest_after_clone = 1;
 
 /* What may still happen. */
-byte wipes = WIPES, reseeds = RESEEDS, signals = SIGNALS;
+byte wipes = WIPES, reseeds = RESEEDS, clones = CLONES, signals = SIGNALS;
 bool quiet, in_call, signalled;
 
 /* What is in a caller's hands, a bit a word. */
@@ -69,6 +77,7 @@ int returned[8];
 
 /* The call's own. */
 byte length, tries, g, loaded, checked, oldest, k, i, n, got;
+byte sum_generation, sum_noticed, sum_oldest, clock;
 byte word[3];
 bool large, direct, fine, served;
 
@@ -83,7 +92,8 @@ inline hand_out()
 	:: i < got ->
 		assert(seed_of(word[i]) > 0);
 		assert(seed_of(word[i]) >= oldest);
-		assert(seed_of(word[i]) >= oldest_after_reseed);
+		assert(seed_of(word[i]) >= sum_oldest);
+		assert(seed_of(word[i]) >= oldest_after_clone);
 		assert(!is_returned(word[i]));
 		assert(batch[0] != word[i] && batch[1] != word[i]);
 		note_returned(word[i]);
@@ -110,7 +120,14 @@ inline leave_in_buffer()
 	}
 }
 
-/* The state's generation is loaded first, then the kernel's. */
+/* The kernel's sum is loaded first, then the state's generation, then the clock. */
+inline load_sum()
+{
+	sum_generation = kernel_generation;
+	sum_noticed = noticed;
+	sum_oldest = oldest_after_reseed
+}
+
 inline load_state_generation()
 {
 	checked = generation;
@@ -119,24 +136,45 @@ inline load_state_generation()
 
 inline check()
 {
+	d_step { load_sum() };
 #ifndef BREAK_CHECK_EARLY
 	d_step { load_state_generation() };
 #endif
 	d_step {
+#ifndef BREAK_CLOCK_EARLY
+		clock = hypervisor;
+#endif
+#ifdef BREAK_TWO_WORDS
+		sum_noticed = noticed;
+#endif
 #if defined(BREAK_NO_CHECK)
 		fine = true;
 #elif defined(BREAK_CHECK_STATE_ONLY)
-		fine = checked == g && checked != 0;
+		fine = checked == g && checked != 0 && sum_noticed == clock;
 #elif defined(BREAK_CHECK_KERNEL_ONLY)
-		fine = kernel_generation == g;
+		fine = sum_generation == g && sum_noticed == clock;
+#elif defined(BREAK_NO_CLOCK)
+		fine = checked == sum_generation && checked != 0;
 #else
-		fine = checked == kernel_generation && checked != 0;
+		fine = checked == sum_generation && checked != 0 && sum_noticed == clock;
 #endif
 		if
 		:: fine -> hand_out()
 		:: else
 		fi
 	}
+}
+
+/* What the kernel does before it uses a key. */
+inline notice()
+{
+	if
+	:: hypervisor != noticed ->
+		noticed = hypervisor;
+		kernel_generation++;
+		oldest_after_reseed = next_seed
+	:: else
+	fi
 }
 
 /* Take n words from the end of the batch. */
@@ -223,7 +261,7 @@ inline reseed()
 #ifndef BREAK_IN_PROGRESS_AFTER_SYSCALL
 	generation = IN_PROGRESS;
 #endif
-	d_step { key = next_seed << 4; next_seed++ };
+	d_step { notice(); key = next_seed << 4; next_seed++ };
 #ifdef BREAK_IN_PROGRESS_AFTER_SYSCALL
 	generation = IN_PROGRESS;
 #endif
@@ -279,6 +317,9 @@ inline draw_small()
 #ifdef BREAK_CHECK_EARLY
 		d_step { load_state_generation() };
 #endif
+#ifdef BREAK_CLOCK_EARLY
+		clock = hypervisor;
+#endif
 		g = kernel_generation;
 		claim();
 		check()
@@ -305,6 +346,9 @@ inline draw()
 #ifdef BREAK_CHECK_EARLY
 		d_step { load_state_generation() };
 #endif
+#ifdef BREAK_CLOCK_EARLY
+		clock = hypervisor;
+#endif
 		fill();
 		if
 		:: fine -> check()
@@ -324,6 +368,7 @@ inline forget()
 {
 	d_step {
 		length = 0; tries = 0; g = 0; loaded = 0; checked = 0; oldest = 0;
+		sum_generation = 0; sum_noticed = 0; sum_oldest = 0; clock = 0;
 		k = 0; i = 0; n = 0; got = 0; large = false; direct = false; fine = false;
 		word[0] = 0; word[1] = 0; word[2] = 0;
 		in_call = false; signalled = false
@@ -401,9 +446,12 @@ active proctype thread()
 	:: else -> break
 	od;
 
-	/* Quiet from here on: two calls at most, and the vDSO has to serve. */
+	/*
+	 * Quiet from here on: two calls at most, and the vDSO has to serve. A clone that
+	 * nobody has noticed has the system call serve a request first.
+	 */
 	quiet = true;
-	d_step { served = false; length = 3 };
+	d_step { notice(); served = false; length = 3 };
 	call();
 	assert(served);
 	forget()
@@ -422,6 +470,12 @@ active proctype world()
 		kernel_generation++;
 		oldest_after_reseed = next_seed
 	   }
+	:: d_step { !quiet && clones > 0 ->
+		clones--;
+		hypervisor++;
+		oldest_after_clone = next_seed
+	   }
+	:: d_step { !quiet && hypervisor != noticed -> notice() }
 	:: d_step { !quiet && signals > 0 && in_call && !signalled ->
 		signals--;
 		signalled = true

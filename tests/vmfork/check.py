@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
-"""check.py [full] - the cases of the clone test, a line "pass|fail|skip WHAT" for each."""
+"""check.py [full|vmclock] - the cases of the clone test, a line "pass|fail|skip WHAT" for each."""
 
+import os
 import sys
 
 from machine import KINDS, THREADS, VALUE_SIZE, WATCHES, Failure, Farm, end_by_signals
 from snapshot import (age, draw_until_parted, new_id, reseed_interval,
                       snapshot_of_draws, snapshot_of_large_call, start_clones)
+from window import SOURCES, Window
 
 AFTER = 2000            # draws of each thread that come after the notification for sure
 CONTROL_TRIES = 3       # to have every thread run before the periodic reseed
+MANY = 100              # clones of one snapshot, and
+FIRST = 2000            # draws of each of their threads that are compared
 LARGE_TRIES = 5         # to have the large call end, and be told, at the right moment
 
 
@@ -68,6 +72,19 @@ def judge_watch(title, clones, watch):
                        f"{clone.time_before(watch) * 1000:.0f} ms" for clone in clones))
 
 
+def judge_window(title, window, sources):
+    """Nothing has told the guests that they are clones when they start to run."""
+    what = f"{title}: {{}}: nothing in common from the snapshot on"
+    if "clones" not in os.environ["SERIES"].split():
+        say("skip", what.format("draws"), "not in this tree")
+        return
+    for source in sources:
+        shared, finished = window.shared(source)
+        judge(what.format(source), shared and f"{shared} draws",
+              f"{window.drawn(source)} draws of {window.count} clones" +
+              (f"; {finished} more were finished at the snapshot" if finished else ""))
+
+
 def judge_cookies(title, clones, expected):
     """What cookies from before the snapshot tell now."""
     answers = [clone.machine.ask("cookies", "cookies").split() for clone in clones]
@@ -99,6 +116,10 @@ def two_clones(farm, title, snapshot):
     finish_draws(clones)
     judge_clones(title, clones)
     judge_cookies(title, clones, "clone")
+    window = Window(snapshot)
+    for clone in clones:
+        window.add(clone)
+    judge_window(title, window, SOURCES if farm.vmclock else SOURCES[1:])
 
 
 def rewind(_, title, snapshot):
@@ -196,9 +217,20 @@ def large_call(farm, title, origin, guid):
           shared and f"{len(shared) * VALUE_SIZE} bytes", size)
 
 
-def attempt(title, case, *arguments):
+def many_clones(farm, title, snapshot):
+    """One at a time, for the sake of memory."""
+    window = Window(snapshot, FIRST)
+    for _ in range(MANY):
+        clones = start_clones(farm, snapshot, ("one-of-many",), (new_id(),))
+        finish_draws(clones)
+        window.add(clones[0])
+        farm.end(clones[0].machine)
+    judge_window(title, window, SOURCES)
+
+
+def attempt(title, case, *arguments, vmclock=False):
     try:
-        with Farm() as farm:
+        with Farm(vmclock) as farm:
             return case(farm, title, *arguments)
     except Failure as failure:
         say("fail", title, failure)
@@ -221,10 +253,25 @@ def full(origin, guid):
     attempt("within a call", large_call, origin, guid)
 
 
+def vmclock(origin, _):
+    snapshot = snapshot_of_draws(origin)
+    attempt("two clones, vmclock", two_clones, snapshot, vmclock=True)
+    return snapshot
+
+
+def vmclock_full(origin, guid):
+    snapshot = vmclock(origin, guid)
+    attempt(f"{MANY} clones, vmclock", many_clones, snapshot, vmclock=True)
+
+
+CASES = {"basic": basic, "full": full, "vmclock": vmclock, "vmclock-full": vmclock_full}
+
+
 def run(farm, _, cases):
     guid = new_id()
     cases(farm.boot("origin", guid), guid)
 
 
 end_by_signals()
-attempt("clone test", run, full if sys.argv[1:] == ["full"] else basic)
+kind = sys.argv[1]
+attempt("clone test", run, CASES[kind], vmclock=kind.startswith("vmclock"))

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """demo.py - one screen: two clones of a drawing machine side by side, without and with
-new generation IDs. Of what they draw through the vDSO it shows one thread's."""
+new generation IDs, and with a vmclock. Of what they draw through the vDSO it shows one
+thread's."""
+
+import os
 
 import sys
 
@@ -20,7 +23,7 @@ def show_rows(clones, thread):
     parted = in_common(clones, thread)
     count = min(len(clone.values[thread][VDSO]) for clone in clones)
     last = -1
-    for draw in sorted({0, 1, 2, *range(max(parted - 1, 0), min(parted + 2, count))}):
+    for draw in sorted({0, 1, *range(max(parted - 1, 0), min(parted + 2, count))}):
         if draw > last + 1:
             say(f"{'...':>7}")
         one, other = (clone.values[thread][VDSO][draw].hex() for clone in clones)
@@ -47,7 +50,6 @@ def without_new_ids(farm, snapshot, guid):
 
 
 def with_new_ids(farm, snapshot):
-    say("\nEach with a new generation ID: the kernel is told, and reseeds.")
     clones = start_clones(farm, snapshot, ("demo-3", "demo-4"), (new_id(), new_id()))
     for clone in clones:
         clone.machine.wait_for("drawn", "noticed kmsg")
@@ -58,21 +60,35 @@ def with_new_ids(farm, snapshot):
     show_rows(clones, thread)
     told = " and ".join(f"{clone.draws_before()[thread]} draws "
                         f"({clone.time_before() * 1000:.0f} ms)" for clone in clones)
-    say(f"A program that listens knew after {told};\n"
+    say(f"{alike[thread]} draws are the same. A program that listens knew after\n{told};\n"
         f"of all draws from then on, the clones share {shared_after(clones)}.")
+
+
+def snapshot_of(farm, guid):
+    origin = farm.boot("demo", guid, "draw-vdso")
+    snapshot = snapshot_of_draws(origin)
+    farm.end(origin)
+    return snapshot
 
 
 def main():
     guid = new_id()
     with Farm() as farm:
-        origin = farm.boot("demo", guid)
-        snapshot = snapshot_of_draws(origin)
-        farm.end(origin)
+        snapshot = snapshot_of(farm, guid)
         say("A machine was stopped while it drew from getrandom() in the vDSO, and started\n"
             "twice from there. One thread of each clone, 16 bytes a draw:")
         with Farm() as clones:
             without_new_ids(clones, snapshot, guid)
+        say("\nEach with a new generation ID: the kernel is notified, and reseeds.")
         with Farm() as clones:
+            with_new_ids(clones, snapshot)
+    if not os.environ["QEMU_VMCLOCK"]:
+        say("\nThere is no QEMU with a vmclock, which would close the window.")
+        return
+    with Farm(vmclock=True) as farm:
+        snapshot = snapshot_of(farm, guid)
+        say("\nEach with a new generation ID, and with a vmclock: every draw looks at it.")
+        with Farm(vmclock=True) as clones:
             with_new_ids(clones, snapshot)
 
 

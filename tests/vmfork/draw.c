@@ -3,7 +3,9 @@
  * draw - the guest's part of the clone test
  *
  * Threads draw 16 bytes at a time, by turns through the vDSO and by the system call,
- * and note each value in memory. The host stops the machine and reads that memory from
+ * and note each value in memory. Another one has the kernel name sockets, by its own
+ * get_random_u32(), and notes the names. With the argument "vdso", no draw makes a system
+ * call, in which the kernel would look whether the machine is a clone. The host stops the machine and reads that memory from
  * outside: nothing has to be printed, no draw waits for a device, and it is exact how
  * many draws there were at the moment of the snapshot.
  *
@@ -19,8 +21,8 @@
  *
  * At the start it says "memory ADDRESS...", the physical addresses of the pages, of
  * 2 MiB each, in which the streams lie one after the other and then the buffer of the
- * large call. When the kernel tells of a clone it says "noticed NAME", after "clones N"
- * where the kernel counts them.
+ * large call, and "vdso ADDRESS", where this process has it. When the kernel tells of a
+ * clone it says "noticed NAME", after "clones N" where the kernel counts them.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -30,8 +32,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/swap.h>
+#include <sys/un.h>
 #include <time.h>
 #include <x86intrin.h>
 
@@ -39,13 +44,17 @@
 #include "watch.h"
 
 #define THREADS		4
-#define STREAMS		(THREADS + 1)	/* the last one is that of the large calls */
+#define NAMES		THREADS		/* the stream of the names of sockets */
+#define LARGE		(THREADS + 1)	/* and that of the large calls */
+#define STREAMS		(THREADS + 2)
 #define HUGE_SIZE	(2UL << 20)
 #define FILL_PAGES	8
 #define PAGES		(STREAMS + FILL_PAGES)
 #define FILL_SIZE	(FILL_PAGES * HUGE_SIZE)
 #define HEADER_SIZE	4096
 #define VALUE_SIZE	16
+#define NAME_SIZE	5		/* hexadecimal digits of a name */
+#define DRAWS_A_NAME	4
 #define CAPACITY	((HUGE_SIZE - HEADER_SIZE) / sizeof(struct drawn))
 #define HIBERNATION_DISK	"/dev/vda"
 #define AFTER_HIBERNATION	2000	/* draws of each thread */
@@ -93,6 +102,7 @@ struct watch {
 	int fd;
 };
 
+static bool vdso_only;
 static unsigned char *memory;
 static struct vgr_pool states;
 static struct cookie cookies[2];		/* through the vDSO, by the system call */
@@ -229,8 +239,37 @@ static void *draw_thread(void *arg)
 		count_call(s, &s->calls.started);
 		drawn->tsc = __rdtsc();
 		if (vgr_draw(drawn->value[0], VALUE_SIZE, state) != VALUE_SIZE ||
-		    vgr_syscall(drawn->value[1], VALUE_SIZE, 0) != VALUE_SIZE)
+		    (!vdso_only && vgr_syscall(drawn->value[1], VALUE_SIZE, 0) != VALUE_SIZE))
 			errx(1, "a draw failed");
+		count_call(s, &s->calls.done);
+	}
+	return NULL;
+}
+
+/* The kernel names a socket that is bound without a name: a zero and random digits. */
+static void bind_socket(void *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(address);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)) ||
+	    getsockname(fd, (struct sockaddr *)&address, &len))
+		err(1, "binding a socket");
+	memcpy(name, address.sun_path + 1, NAME_SIZE);
+	close(fd);
+}
+
+static void *name_thread(void *arg)
+{
+	struct stream *s = arg;
+	unsigned long n;
+
+	for (n = 0;; n++) {
+		wait_for_limit(s);
+		count_call(s, &s->calls.started);
+		if (!vdso_only)
+			bind_socket(s->drawn[n % CAPACITY].value[0]);
 		count_call(s, &s->calls.done);
 	}
 	return NULL;
@@ -240,7 +279,7 @@ static bool all_drawn(void)
 {
 	size_t i;
 
-	for (i = 0; i < THREADS; i++)
+	for (i = 0; i <= NAMES; i++)
 		if (stream(i)->calls.done != stream(i)->limit)
 			return false;
 	return true;
@@ -253,6 +292,7 @@ static void start_draws(unsigned long n)
 	pthread_mutex_lock(&lock);
 	for (i = 0; i < THREADS; i++)
 		stream(i)->limit = stream(i)->calls.started + n;
+	stream(NAMES)->limit = stream(NAMES)->calls.started + n / DRAWS_A_NAME;
 	pthread_cond_broadcast(&limits_rose);
 	pthread_mutex_unlock(&lock);
 }
@@ -275,7 +315,7 @@ static void draw(unsigned long n)
 
 static void fill(void *state)
 {
-	struct stream *s = stream(THREADS);
+	struct stream *s = stream(LARGE);
 	unsigned char *buffer = memory + STREAMS * HUGE_SIZE;
 
 	memset(buffer, 0, FILL_SIZE);
@@ -419,6 +459,7 @@ static void print_addresses(void)
 	for (i = 0; i < PAGES; i++)
 		printf(" %#lx", physical_address(memory + i * HUGE_SIZE));
 	printf("\n");
+	printf("vdso %#lx\n", getauxval(AT_SYSINFO_EHDR));
 }
 
 static void start(void *(*function)(void *), void *arg, const cpu_set_t *cpus, int policy)
@@ -444,12 +485,12 @@ static void start_drawing(void)
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
 	size_t i;
 
-	for (i = 0; i < THREADS; i++) {
+	for (i = 0; i <= NAMES; i++) {
 		cpu_set_t cpus;
 
 		CPU_ZERO(&cpus);
 		CPU_SET(i % online, &cpus);
-		start(draw_thread, stream(i), &cpus, SCHED_OTHER);
+		start(i == NAMES ? name_thread : draw_thread, stream(i), &cpus, SCHED_OTHER);
 	}
 }
 
@@ -469,8 +510,9 @@ static void start_watching(void)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	vdso_only = argc > 1 && !strcmp(argv[1], "vdso");
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!vgr_find() || vgr.query)
 		errx(1, "there is no getrandom() in the vDSO");

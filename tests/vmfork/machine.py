@@ -4,6 +4,7 @@ written to a file and started from it, and their memory read from outside."""
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -94,8 +95,9 @@ class Memory:
 
     def __init__(self, pages):
         self.threads = [Stream(page) for page in pages[:THREADS]]
-        self.large = Stream(pages[THREADS])
-        self.buffer = b"".join(pages[THREADS + 1:])
+        self.names = Stream(pages[THREADS])
+        self.large = Stream(pages[THREADS + 1])
+        self.buffer = b"".join(pages[THREADS + 2:])
 
 
 def note_command(path, command):
@@ -114,9 +116,10 @@ note_command.shown = False
 class Machine:
     """A QEMU process. Settings come from the environment, see scripts/lib.sh."""
 
-    def __init__(self, name, guid, tests, *options):
+    def __init__(self, name, guid, tests, *options, vmclock=False):
         self.name = name
         self.addresses = []
+        self.vdso = 0
         self.watches = []
         self.clones = 0             # that the guest says it has been through
         self.events = []
@@ -126,7 +129,9 @@ class Machine:
         for ours, _ in ends:
             ours.settimeout(timeout)
         qmp, wire = (theirs.fileno() for _, theirs in ends)
-        command = self.command_line(f"{log}.console", guid, tests, qmp, wire) + list(options)
+        qemu = shlex.split(os.environ["QEMU_VMCLOCK" if vmclock else "QEMU"])
+        command = [*qemu, *self.options(f"{log}.console", guid, tests, qmp, wire), *options,
+                   *(("-device", "vmclock") if vmclock else ())]
         note_command(f"{log}.command", command)
         with open(f"{log}.qemu", "wb") as messages:
             self.process = subprocess.Popen(
@@ -138,10 +143,10 @@ class Machine:
         self.wire = Lines(ends[1][0], f"the guest {name} (log vmfork-{name}.console)")
 
     @staticmethod
-    def command_line(console, guid, tests, qmp, wire):
+    def options(console, guid, tests, qmp, wire):
         env = os.environ
         return [
-            env["QEMU"], *env["QEMU_MACHINE"].split(), "-accel", env["ACCEL"], "-cpu", env["CPU"], "-smp", env["SMP"],
+            *env["QEMU_MACHINE"].split(), "-accel", env["ACCEL"], "-cpu", env["CPU"], "-smp", env["SMP"],
             "-m", env["MEM"], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", env["IMAGE"], "-initrd", env["INITRD"],
             "-append", f"console={env['CONSOLE_DEVICE']} RESULTS={env['RESULTS_DEVICE']} "
@@ -186,6 +191,8 @@ class Machine:
         word, _, rest = line.partition(" ")
         if word == "memory":
             self.addresses = [int(address, 0) for address in rest.split()]
+        elif word == "vdso":
+            self.vdso = int(rest, 0)
         elif word == "watching":
             self.watches.append(rest)
         elif word == "clones":
@@ -218,6 +225,11 @@ class Machine:
 
     def resume(self):
         self.execute("cont")
+
+    def instruction_pointers(self):
+        """Those of the processors. The machine must be stopped."""
+        registers = self.execute("human-monitor-command", **{"command-line": "info registers -a"})
+        return [int(rip, 16) for rip in re.findall(r"RIP=([0-9a-f]+)", registers)]
 
     def memory(self):
         """The machine must be stopped, or its threads waiting."""
@@ -265,8 +277,9 @@ def end_by_signals():
 class Farm:
     """Ends every machine that it started, however the block that uses it ends."""
 
-    def __init__(self):
+    def __init__(self, vmclock=False):
         self.machines = []
+        self.vmclock = vmclock
 
     def __enter__(self):
         return self
@@ -276,7 +289,7 @@ class Farm:
             machine.end()
 
     def start(self, *arguments):
-        machine = Machine(*arguments)
+        machine = Machine(*arguments, vmclock=self.vmclock)
         self.machines.append(machine)
         machine.connect()
         return machine
@@ -284,7 +297,7 @@ class Farm:
     def boot(self, name, guid, tests="draw", *options):
         """A guest that runs the tests of that list; it has said where its memory is."""
         machine = self.start(name, guid, tests, *options)
-        machine.wait_for_word("memory")
+        machine.wait_for_word("vdso")
         return machine
 
     def clone(self, name, guid, snapshot):

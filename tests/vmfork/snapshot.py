@@ -22,6 +22,8 @@ class Snapshot:
         self.watches = machine.watches
         self.clones = machine.clones
         self.memory = memory
+        self.vdso = machine.vdso
+        self.instruction_pointers = machine.instruction_pointers()
         machine.write_to(self.file)
 
 
@@ -42,6 +44,7 @@ def caught_drawing(machine, before):
         machine.stop()
         memory = machine.memory()
         drawn = [now.done - then.done for now, then in zip(memory.threads, before.threads)]
+        drawn.append(memory.names.done - before.names.done)
         is_late = max(drawn) > ROUNDS // 2 or age(memory) > reseed_interval(memory) / 3
         if min(drawn) > 0 and not is_late:
             return memory
@@ -95,6 +98,7 @@ class Clone:
         self.machine = farm.clone(name, guid, snapshot)
         # [thread][kind]: values since the snapshot, a draw that was under way included
         self.values = [[[] for _ in KINDS] for _ in range(THREADS)]
+        self.names = []
         self.memory = None
 
     def read(self):
@@ -103,6 +107,8 @@ class Clone:
                                        self.values):
             for kind, values in enumerate(kinds):
                 values += stream.values(kind, then.done + len(values))
+        self.names += self.memory.names.values(
+            0, self.snapshot.memory.names.done + len(self.names))
 
     def draw(self, count):
         self.machine.command(f"draw {count}", "drawn")

@@ -8,18 +8,23 @@
  *
  *	send N	send N packets from wg0 to wg1, each when the one before has arrived;
  *		says "handshake TIME", that of the last one
+ *	sessions	say "sessions INDEX:PACKETS...", by the receiver's index: how many
+ *		packets with data were on the loopback device since the start
  *	watch	wait until the kernel tells of a clone; says "noticed kmsg"
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/genetlink.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/time_types.h>
 #include <linux/wireguard.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +36,9 @@
 #include "watch.h"
 
 #define PORT	7	/* of the packets in the tunnel */
+#define SESSIONS	64
+#define CAPTURE_SIZE	(8 << 20)
+#define DATA_MESSAGE	4	/* the type of WireGuard's messages with data */
 
 struct peer {
 	const char *device;
@@ -39,6 +47,19 @@ struct peer {
 	int namespace;
 	unsigned char public_key[WG_KEY_LEN];
 };
+
+struct session {
+	uint32_t receiver;
+	unsigned long packets;
+};
+
+/* What is on the loopback device. */
+struct captured {
+	struct iphdr ip;
+	struct udphdr udp;
+	uint32_t type;			/* little-endian, as all of it */
+	uint32_t receiver;
+} __attribute__((packed));
 
 struct message {
 	struct nlmsghdr header;
@@ -49,6 +70,8 @@ static struct peer peers[] = {
 	{ .device = "wg0", .address = "10.0.0.1", .port = 51820 },
 	{ .device = "wg1", .address = "10.0.0.2", .port = 51821 },
 };
+
+static struct session sessions[SESSIONS];
 
 static struct peer *other(const struct peer *p)
 {
@@ -332,20 +355,67 @@ static void send_packets(const int *fds, unsigned long n)
 	print_handshake();
 }
 
+/* Keeps the packets until they are counted. */
+static int start_capture(void)
+{
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_IP));
+	const int size = CAPTURE_SIZE;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		err(1, "capturing packets");
+	return fd;
+}
+
+static struct session *session_of(uint32_t receiver)
+{
+	size_t i;
+
+	for (i = 0; i < SESSIONS && sessions[i].packets; i++)
+		if (sessions[i].receiver == receiver)
+			return &sessions[i];
+	if (i == SESSIONS)
+		errx(1, "more than %d sessions", SESSIONS);
+	sessions[i].receiver = receiver;
+	return &sessions[i];
+}
+
+static void count_packets(int fd)
+{
+	struct captured packet;
+
+	while (recv(fd, &packet, sizeof(packet), 0) == sizeof(packet))
+		if (packet.ip.protocol == IPPROTO_UDP && packet.type == DATA_MESSAGE)
+			session_of(packet.receiver)->packets++;
+}
+
+static void print_sessions(int fd)
+{
+	size_t i;
+
+	count_packets(fd);
+	printf("sessions");
+	for (i = 0; i < SESSIONS && sessions[i].packets; i++)
+		printf(" %#x:%lu", sessions[i].receiver, sessions[i].packets);
+	printf("\n");
+}
+
 int main(void)
 {
 	FILE *in = fdopen(dup(STDOUT_FILENO), "r");
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_CLOEXEC);
 	char line[64];
 	unsigned long n;
-	int fds[2];
+	int fds[2], capture;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	open_tunnels(fds);
-	printf("memory\n");	/* none that the host is to read */
+	capture = start_capture();
+	printf("memory\nvdso 0\n");	/* none that the host is to read */
 	while (in && fgets(line, sizeof(line), in)) {
 		if (sscanf(line, "send %lu", &n) == 1) {
 			send_packets(fds, n);
+		} else if (!strcmp(line, "sessions\n")) {
+			print_sessions(capture);
 		} else if (!strcmp(line, "watch\n")) {
 			wait_for_kernel_message(kmsg);
 			printf("noticed kmsg\n");

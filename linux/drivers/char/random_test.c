@@ -108,14 +108,12 @@ static void expire_timer_of_old_key(void)
 	expire_timer();
 }
 
-#if IS_ENABLED(CONFIG_VMGENID)
 static void fork_vm(void)
 {
 	static const u8 unique_vm_id[16] = "a test's machine";
 
 	add_vmfork_randomness(unique_vm_id, sizeof(unique_vm_id));
 }
-#endif
 
 static u64 published_incarnation(void)
 {
@@ -135,7 +133,10 @@ static ssize_t ask_kernel(struct cookies *cookies, size_t len)
 
 static ssize_t ask_vdso(struct cookies *cookies, size_t len)
 {
-	return __cvdso_getrandom_cookie(&vdso_rng_page.data, cookies, len, GRND_TIMESTAMP);
+	static const struct vdso_vmclock none;
+
+	return __cvdso_getrandom_cookie(&vdso_rng_page.data, vmclock ?: &none, cookies, len,
+					GRND_TIMESTAMP);
 }
 
 typedef ssize_t (*ask_t)(struct cookies *cookies, size_t len);
@@ -680,6 +681,7 @@ static void clone_after_load(struct perf_event *bp, struct perf_sample_data *dat
 	base_crng.incarnation++;
 	WRITE_ONCE(vdso_rng_page.data.generation, 0);
 	WRITE_ONCE(vdso_rng_page.data.incarnation, base_crng.incarnation);
+	WRITE_ONCE(vdso_rng_page.data.check, base_crng.number + base_crng.vmclock);
 	WRITE_ONCE(vdso_rng_page.data.generation, base_crng.number);
 }
 
@@ -695,7 +697,8 @@ static void clone_in_a_vdso_call_is_told_by_the_next(struct kunit *test)
 
 	loads = 0;
 	set_birth(jiffies);
-	KUNIT_EXPECT_EQ(test, ask_vdso(&cookies, 16), 16);
+	/* The numbers are not of one moment, so the system call is to look. */
+	KUNIT_EXPECT_EQ(test, ask_vdso(&cookies, 16), VGETRANDOM_SYSCALL);
 	unregister_wide_hw_breakpoint(bp);
 	KUNIT_EXPECT_EQ(test, loads, 1);
 
@@ -896,6 +899,239 @@ static void clone_while_fork_event_is_read_is_reported(struct kunit *test)
 
 #endif
 
+/* A hypervisor of the tests' own. */
+static struct vdso_vmclock fake_clock;
+static u64 fake_id[2] __aligned(16);
+
+static struct {
+	const struct vdso_vmclock	*clock;
+	bool				has_counter;
+	const u64			*id;
+} real;
+
+static void become_clone(void)
+{
+	WRITE_ONCE(fake_clock.disruption_marker, fake_clock.disruption_marker + 1);
+}
+
+static void become_clone_by_counter(void)
+{
+	WRITE_ONCE(fake_clock.vm_generation_counter, fake_clock.vm_generation_counter + 1);
+}
+
+static void become_clone_by_id(void)
+{
+	WRITE_ONCE(fake_id[1], fake_id[1] + 1);
+}
+
+static void draw_bytes(void)
+{
+	u8 bytes[100];
+
+	get_random_bytes(bytes, sizeof(bytes));
+}
+
+static void draw_u8(void)
+{
+	get_random_u8();
+}
+
+static void draw_u16(void)
+{
+	get_random_u16();
+}
+
+static void draw_u32(void)
+{
+	get_random_u32();
+}
+
+static void draw_u64(void)
+{
+	get_random_u64();
+}
+
+static void read_bytes(size_t len)
+{
+	static u8 bytes[2 * PAGE_SIZE];
+	struct kvec kvec = { .iov_base = bytes, .iov_len = len };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, READ, &kvec, 1, len);
+	get_random_bytes_user(&iter);
+}
+
+static void read_few_bytes(void)
+{
+	read_bytes(16);
+}
+
+static void read_many_bytes(void)
+{
+	read_bytes(2 * PAGE_SIZE);
+}
+
+static void ask_for_cookies(void)
+{
+	struct cookies cookies = { };
+
+	ask_kernel(&cookies, sizeof(cookies));
+}
+
+struct use_case {
+	const char	*name;
+	void		(*use)(void);
+};
+
+static const struct use_case use_cases[] = {
+	{ "get_random_bytes()",	draw_bytes },
+	{ "get_random_u8()",	draw_u8 },
+	{ "get_random_u16()",	draw_u16 },
+	{ "get_random_u32()",	draw_u32 },
+	{ "get_random_u64()",	draw_u64 },
+	{ "16 bytes for a user", read_few_bytes },
+	{ "two pages for a user", read_many_bytes },
+	{ "cookies",		ask_for_cookies },
+	{ "the timer",		expire_timer },
+};
+
+static void use_case_to_desc(const struct use_case *use_case, char *desc)
+{
+	strscpy(desc, use_case->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(use_case, use_cases, use_case_to_desc);
+
+static void expect_clones(struct kunit *test, unsigned long clones, void (*action)(void),
+			  void (*use)(void))
+{
+	unsigned long before = base_crng.clones;
+	u64 incarnation = base_crng.incarnation;
+	unsigned long reseeds;
+
+	action();
+	reseeds = reseeds_by(test, use);
+	KUNIT_EXPECT_EQ(test, reseeds, clones);
+	KUNIT_EXPECT_EQ(test, base_crng.clones - before, clones);
+	KUNIT_EXPECT_EQ(test, base_crng.incarnation != incarnation, clones > 0);
+	KUNIT_EXPECT_EQ(test, vdso_rng_page.data.check,
+			published() + vdso_vmclock_sum(&fake_clock));
+}
+
+static void do_nothing(void)
+{
+}
+
+/* Nobody has notified the kernel. */
+static void every_use_finds_a_clone(struct kunit *test)
+{
+	const struct use_case *use_case = test->param_value;
+
+	expect_clones(test, 0, do_nothing, use_case->use);
+	expect_clones(test, 1, become_clone, use_case->use);
+	expect_clones(test, 0, do_nothing, use_case->use);
+	expect_clones(test, 1, become_clone_by_id, use_case->use);
+}
+
+/* With a counter, the marker tells of a migration. */
+static void migration_is_no_clone(struct kunit *test)
+{
+	random_watch_vmclock(&fake_clock, true);
+	expect_clones(test, 0, become_clone, draw_u32);
+	expect_clones(test, 1, become_clone_by_counter, draw_u32);
+}
+
+static void watching_is_no_clone(struct kunit *test)
+{
+	u64 stamp;
+
+	become_clone();
+	draw_u32();
+	expect_clones(test, 0, do_nothing, draw_u32);
+	stamp = random_vmfork_stamp();
+	become_clone();
+	KUNIT_EXPECT_NE(test, random_vmfork_stamp(), stamp);
+	random_watch_vmclock(NULL, false);
+	random_watch_vmclock(&fake_clock, false);
+	expect_clones(test, 0, do_nothing, draw_u32);
+}
+
+static void announced_clone_changes_the_stamp(struct kunit *test)
+{
+	u64 stamp = random_vmfork_stamp();
+
+	expect_clones(test, 1, do_nothing, fork_vm);
+	KUNIT_EXPECT_NE(test, random_vmfork_stamp(), stamp);
+	expect_clones(test, 0, do_nothing, draw_u32);
+}
+
+#ifdef CONFIG_HAVE_HW_BREAKPOINT
+/* The first load of the word is after the check, but before the key is used. */
+static void clone_at_load(struct perf_event *bp, struct perf_sample_data *data,
+			  struct pt_regs *regs)
+{
+	if (!loads++)
+		become_clone();
+}
+
+static void clone_after_the_check_starts_over(struct kunit *test)
+{
+	const struct use_case *use_case = test->param_value;
+	struct perf_event * __percpu *bp;
+	unsigned long before;
+
+	if (use_case->use == expire_timer || use_case->use == ask_for_cookies)
+		kunit_skip(test, "has no output of the key");
+
+	draw_bytes();
+	loads = 0;
+	set_birth(jiffies);
+	before = base_crng.clones;
+	bp = watch_word(test, &base_crng.generation, HW_BREAKPOINT_RW, clone_at_load);
+	use_case->use();
+	unregister_wide_hw_breakpoint(bp);
+	KUNIT_EXPECT_GT(test, loads, 1);
+	KUNIT_EXPECT_EQ(test, base_crng.clones - before, 1);
+	KUNIT_EXPECT_EQ(test, base_crng.stamp, random_vmfork_stamp());
+}
+#endif
+
+static struct kunit_case random_clone_test_cases[] = {
+	KUNIT_CASE_PARAM(every_use_finds_a_clone, use_case_gen_params),
+	KUNIT_CASE(migration_is_no_clone),
+	KUNIT_CASE(watching_is_no_clone),
+	KUNIT_CASE(announced_clone_changes_the_stamp),
+#ifdef CONFIG_HAVE_HW_BREAKPOINT
+	KUNIT_CASE_PARAM(clone_after_the_check_starts_over, use_case_gen_params),
+#endif
+	{ }
+};
+
+static int random_clone_test_init(struct kunit *test)
+{
+	const u64 *id = vmfork_word[VMFORK_ID];
+
+	real.clock = vmclock;
+	real.has_counter = vmclock && vmfork_word[VMFORK_CLOCK] == &vmclock->vm_generation_counter;
+	real.id = id == &no_word ? NULL : id;
+	random_watch_vmclock(&fake_clock, false);
+	random_watch_vmgenid(fake_id);
+	return wait_for_random_bytes();
+}
+
+static void random_clone_test_exit(struct kunit *test)
+{
+	random_watch_vmgenid(real.id);
+	random_watch_vmclock(real.clock, real.has_counter);
+}
+
+static struct kunit_suite random_clone_test_suite = {
+	.name = "random_clones",
+	.init = random_clone_test_init,
+	.exit = random_clone_test_exit,
+	.test_cases = random_clone_test_cases,
+};
+
 static struct kunit_case random_cookie_test_cases[] = {
 	KUNIT_CASE_PARAM(cookies_follow_reseeds, asker_gen_params),
 #if IS_ENABLED(CONFIG_VMGENID)
@@ -1029,4 +1265,5 @@ static struct kunit_suite random_switch_test_suite = {
  * before that.
  */
 kunit_test_init_section_suites(&random_early_test_suite, &random_test_suite,
-			       &random_cookie_test_suite, &random_switch_test_suite);
+			       &random_cookie_test_suite, &random_clone_test_suite,
+			       &random_switch_test_suite);

@@ -39,6 +39,8 @@
  *		 @generation first and this second does not miss a clone that the
  *		 seed is later than. A program that loads them in the opposite
  *		 order does not find a seed from before the clone.
+ * @check:	 Sum of @generation and the words of struct vdso_vmclock that the
+ *		 seed accounts for. It never equals the sum of these words alone.
  * @disabled:	 Not 0 if the vDSO must not serve getrandom(), in which case
  *		 @generation stays 0.
  *
@@ -53,8 +55,63 @@
 struct vdso_rng_data {
 	u64	generation;
 	u64	incarnation;
+	u64	check;
 	u32	disabled;
 };
+
+/* Takes the place of @generation in @check while there is none. */
+#define VDSO_RNG_NO_GENERATION	(1ULL << 63)
+
+/**
+ * struct vdso_vmclock - what the hypervisor tells of clones
+ * @disruption_marker:	   Changes when the machine was restored from a snapshot, or
+ *			   migrated.
+ * @vm_generation_counter: Changes when the machine was restored from a snapshot, if
+ *			   the hypervisor has this word.
+ *
+ * This is the part of the vmclock ABI that matters here. The hypervisor writes to the
+ * page while the machine is stopped, so the words are new before the first
+ * instruction of a clone. Where there is no such page, user space sees zeros.
+ */
+struct vdso_vmclock {
+	/* private: */
+	u8	__unused1[16];
+	/* public: */
+	u64	disruption_marker;
+	/* private: */
+	u8	__unused2[80];
+	/* public: */
+	u64	vm_generation_counter;
+};
+
+/**
+ * vdso_vmclock_sum() - reduce the hypervisor's words to one
+ * @clock: The hypervisor's page, or one of zeros.
+ *
+ * It is a macro for the sake of a test that redefines READ_ONCE().
+ *
+ * Return: A sum that changes whenever one of the words does.
+ */
+#define vdso_vmclock_sum(clock)							\
+	(READ_ONCE((clock)->disruption_marker) + READ_ONCE((clock)->vm_generation_counter))
+
+/* Page frame of the hypervisor that user space sees, or 0 if there is none. */
+extern unsigned long vdso_vmclock_pfn;
+
+/**
+ * vdso_set_vmclock() - show the hypervisor's page to user space
+ * @pfn: Number of the page frame, or 0 if there is none.
+ *
+ * Processes that have another page mapped get this one with their next access. A process
+ * that is missed, because it is just being forked, makes system calls instead of draws.
+ *
+ * Context: Process context, may sleep.
+ */
+#ifdef CONFIG_VDSO_GETRANDOM
+void vdso_set_vmclock(unsigned long pfn);
+#else
+static inline void vdso_set_vmclock(unsigned long pfn) { }
+#endif
 
 /**
  * union vdso_rng_page - the page that is mapped into every process
@@ -85,6 +142,15 @@ struct mm_struct;
  * Context: The caller holds the mmap_lock of @mm for writing.
  */
 void vdso_zap_rng_page(struct mm_struct *mm);
+
+/**
+ * vdso_zap_vmclock_page() - have the hypervisor's page faulted in again
+ * @mm: The address space. Each architecture has this function. Its fault handler
+ *	maps the page that vdso_vmclock_pfn() names, or zeros.
+ *
+ * Context: The mmap_lock of @mm is held for writing.
+ */
+void vdso_zap_vmclock_page(struct mm_struct *mm);
 
 struct pt_regs;
 
@@ -236,6 +302,7 @@ __cvdso_getrandom_query(const struct vdso_rng_data *rng, struct vgetrandom_opaqu
 /**
  * __cvdso_getrandom_cookie() - bring cookies up to date
  * @rng:    The kernel's generation and incarnation.
+ * @clock:  The hypervisor's words.
  * @buffer: The caller's cookies.
  * @len:    Their length.
  * @flags:  As for getrandom(2), including %GRND_TIMESTAMP.
@@ -249,11 +316,12 @@ __cvdso_getrandom_query(const struct vdso_rng_data *rng, struct vgetrandom_opaqu
  *
  * Return: what the system call returns, or %VGETRANDOM_SYSCALL if the caller must
  *	   make the system call: the generator is not ready, the function is
- *	   switched off, or the request is invalid.
+ *	   switched off, the request is invalid, or the machine is a clone and the
+ *	   kernel has not noticed yet.
  */
 static __always_inline ssize_t
-__cvdso_getrandom_cookie(const struct vdso_rng_data *rng, void *buffer, size_t len,
-			 unsigned int flags)
+__cvdso_getrandom_cookie(const struct vdso_rng_data *rng, const struct vdso_vmclock *clock,
+			 void *buffer, size_t len, unsigned int flags)
 {
 	u64 generation, incarnation;
 
@@ -279,6 +347,11 @@ __cvdso_getrandom_cookie(const struct vdso_rng_data *rng, void *buffer, size_t l
 	 * Pairs with the first release in vdso_rng_publish().
 	 */
 	incarnation = smp_load_acquire(&rng->incarnation);
+
+	/* The hypervisor's words are loaded last, so the answer accounts for them. */
+	if (smp_load_acquire(&rng->check) - generation != vdso_vmclock_sum(clock))
+		return VGETRANDOM_SYSCALL;
+
 	return getrandom_update_cookie(buffer, len, generation, incarnation);
 }
 

@@ -7,8 +7,10 @@
  *
  *  - The state turns into zeros, because its page was reclaimed or because this
  *    is the child of a fork().
- *  - The kernel's generator is reseeded, maybe because the virtual machine was
- *    cloned. The kernel's generation changes.
+ *  - The kernel's generator is reseeded. The kernel's generation changes.
+ *  - The virtual machine becomes a clone. The hypervisor's words change. The
+ *    kernel's generation changes when the kernel next looks at these words, which
+ *    it does in every system call that this code makes.
  *  - A signal arrives, and its handler draws from the same state. The
  *    interrupted call never resumes: the architecture makes the handler return
  *    to code that serves the whole request by the system call.
@@ -105,14 +107,21 @@ static __always_inline bool vgetrandom_state_ok(const struct vgetrandom_state *s
 }
 
 /*
- * The check at the end of a draw. The state's generation is loaded after the
- * bytes drawn, and the kernel's generation after that, so together they vouch
- * for all of the bytes.
+ * The check at the end of a draw. Its loads come after those of the bytes drawn, so
+ * they vouch for all of the bytes: the kernel's generation is still the state's, the
+ * state was not wiped, and the machine is no clone that the kernel has yet to notice.
+ * A wiped state has generation 0, and @check never equals the hypervisor's words alone.
+ *
+ * The kernel publishes one sum for the first and the last. With two words, a clone
+ * and its reseed could happen between the two loads, and both would look right. The
+ * hypervisor's words are loaded last. A clone before that load fails the check, and a
+ * clone after it finds the draw finished.
  */
 static __always_inline bool
-vgetrandom_current(const struct vdso_rng_data *rng, const struct vgetrandom_state *state)
+vgetrandom_current(const struct vdso_rng_data *rng, const struct vdso_vmclock *clock,
+		   const struct vgetrandom_state *state)
 {
-	u64 generation;
+	u64 check, generation;
 
 	/*
 	 * A wipe replaces the page. Every CPU has dropped the old translation
@@ -122,17 +131,20 @@ vgetrandom_current(const struct vdso_rng_data *rng, const struct vgetrandom_stat
 	 * old one. Pairs with the TLB flush of reclaim.
 	 */
 	smp_rmb();
-	generation = READ_ONCE(state->generation);
+	check = READ_ONCE(rng->check);
 	/* Pairs with the release in vdso_rng_publish(). */
 	smp_rmb();
-	return generation == READ_ONCE(rng->generation) && generation;
+	generation = READ_ONCE(state->generation);
+	/* The hypervisor stops the machine to write, which orders its stores. */
+	smp_rmb();
+	return check - generation == vdso_vmclock_sum(clock);
 }
 
 /*
  * Draw @len bytes as two words, at the head and at the tail, which may overlap.
  * Load, erase, check, and only then write.
  */
-#define vgetrandom_draw_words(type, rng, state, src, dst, len)			\
+#define vgetrandom_draw_words(type, rng, clock, state, src, dst, len)		\
 ({										\
 	size_t __offset = (len) - sizeof(type);					\
 	type *__src_head = (type *)(src);					\
@@ -146,7 +158,7 @@ vgetrandom_current(const struct vdso_rng_data *rng, const struct vgetrandom_stat
 	barrier();								\
 	put_unaligned((type)0, __src_head);					\
 	put_unaligned((type)0, __src_tail);					\
-	__current = vgetrandom_current(rng, state);				\
+	__current = vgetrandom_current(rng, clock, state);			\
 	if (likely(__current)) {						\
 		put_unaligned(__head, __dst_head);				\
 		put_unaligned(__tail, __dst_tail);				\
@@ -156,18 +168,18 @@ vgetrandom_current(const struct vdso_rng_data *rng, const struct vgetrandom_stat
 
 /* Draw 1 to VGETRANDOM_SMALL_LEN claimed bytes, all of them in registers. */
 static __always_inline bool
-vgetrandom_draw_small(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
-		      u8 *src, u8 *dst, size_t len)
+vgetrandom_draw_small(const struct vdso_rng_data *rng, const struct vdso_vmclock *clock,
+		      struct vgetrandom_state *state, u8 *src, u8 *dst, size_t len)
 {
 	if (len > 2 * sizeof(u64))
-		return vgetrandom_draw_words(__uint128_t, rng, state, src, dst, len);
+		return vgetrandom_draw_words(__uint128_t, rng, clock, state, src, dst, len);
 	if (len >= sizeof(u64))
-		return vgetrandom_draw_words(u64, rng, state, src, dst, len);
+		return vgetrandom_draw_words(u64, rng, clock, state, src, dst, len);
 	if (len >= sizeof(u32))
-		return vgetrandom_draw_words(u32, rng, state, src, dst, len);
+		return vgetrandom_draw_words(u32, rng, clock, state, src, dst, len);
 	if (len >= sizeof(u16))
-		return vgetrandom_draw_words(u16, rng, state, src, dst, len);
-	return vgetrandom_draw_words(u8, rng, state, src, dst, len);
+		return vgetrandom_draw_words(u16, rng, clock, state, src, dst, len);
+	return vgetrandom_draw_words(u8, rng, clock, state, src, dst, len);
 }
 
 /*
@@ -337,8 +349,8 @@ vgetrandom_fill(struct vgetrandom_state *state, u64 generation, u8 *dst, size_t 
  * the state: the system call can always serve the request.
  */
 static noinline ssize_t
-vgetrandom_draw(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
-		u8 *buffer, size_t len)
+vgetrandom_draw(const struct vdso_rng_data *rng, const struct vdso_vmclock *clock,
+		struct vgetrandom_state *state, u8 *buffer, size_t len)
 {
 	ssize_t ret = VGETRANDOM_SYSCALL;
 	unsigned int tries;
@@ -360,7 +372,7 @@ vgetrandom_draw(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
 			break;
 
 		if (vgetrandom_fill(state, generation, buffer, len) &&
-		    vgetrandom_current(rng, state)) {
+		    vgetrandom_current(rng, clock, state)) {
 			ret = len;
 			break;
 		}
@@ -372,6 +384,7 @@ vgetrandom_draw(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
 /**
  * __cvdso_getrandom() - draw random bytes from a state in user space
  * @rng:	  The kernel's data.
+ * @clock:	  The hypervisor's words, or zeros.
  * @buffer:	  Where to write the random bytes.
  * @len:	  Number of bytes to write.
  * @flags:	  %GRND_NONBLOCK, %GRND_RANDOM or %GRND_INSECURE, as for
@@ -390,8 +403,9 @@ vgetrandom_draw(const struct vdso_rng_data *rng, struct vgetrandom_state *state,
  *	   architecture must make the system call.
  */
 static __always_inline ssize_t
-__cvdso_getrandom(const struct vdso_rng_data *rng, void *buffer, size_t len,
-		  unsigned int flags, void *opaque_state, size_t opaque_len)
+__cvdso_getrandom(const struct vdso_rng_data *rng, const struct vdso_vmclock *clock,
+		  void *buffer, size_t len, unsigned int flags, void *opaque_state,
+		  size_t opaque_len)
 {
 	struct vgetrandom_state *state = opaque_state;
 	size_t pos;
@@ -407,11 +421,11 @@ __cvdso_getrandom(const struct vdso_rng_data *rng, void *buffer, size_t len,
 		/* One comparison checks @len <= @avail <= sizeof(@batch). */
 		pos = (size_t)READ_ONCE(state->avail) - len;
 		if (likely(pos <= sizeof(state->batch) - len) &&
-		    likely(vgetrandom_draw_small(rng, state,
+		    likely(vgetrandom_draw_small(rng, clock, state,
 						 vgetrandom_claim(state, pos + len, len),
 						 buffer, len)))
 			return len;
 	}
 
-	return vgetrandom_draw(rng, state, buffer, len);
+	return vgetrandom_draw(rng, clock, state, buffer, len);
 }

@@ -67,8 +67,12 @@ struct event {
 static struct {
 	/* Arguments of the code under test. */
 	struct vdso_rng_data	rng;
+	struct vdso_vmclock	clock;
 	struct vgetrandom_state	*state;
 	u8			*buffer;
+
+	/* What the kernel knows of the hypervisor's words. */
+	u64			noticed;
 
 	/* Behaviour of the fake system call. */
 	unsigned int		seeds;		/* handed out so far */
@@ -91,7 +95,9 @@ static struct {
 	bool			wiped;
 	bool			wiped_at_check;
 	u64			generation_at_check;
-	bool			kernel_asked_last;
+	u64			noticed_at_check;
+	u64			clock_at_check;
+	bool			hypervisor_asked_last;
 
 	/* What will happen in it. */
 	struct event		events[2];
@@ -113,6 +119,33 @@ static void complain(const char *about)
 static bool state_has_number(void)
 {
 	return fake.state->generation && fake.state->generation != VGETRANDOM_IN_PROGRESS;
+}
+
+static u64 clock_now(void)
+{
+	return fake.clock.disruption_marker + fake.clock.vm_generation_counter;
+}
+
+static void publish(u64 generation)
+{
+	fake.rng.check = (generation ?: VDSO_RNG_NO_GENERATION) + fake.noticed;
+	fake.rng.generation = generation;
+}
+
+/* A reseed of the kernel's that does not look at the hypervisor's words. */
+static void new_generation(void)
+{
+	/* The sum of a generation and the clock must not be that of two others. */
+	publish(fake.rng.generation + 1000003);
+}
+
+/* Every system call does this first. */
+static void notice_clone(void)
+{
+	if (fake.noticed == clock_now())
+		return;
+	fake.noticed = clock_now();
+	new_generation();
 }
 
 static bool state_is_current(void)
@@ -162,15 +195,23 @@ static void stop(void)
 	}
 }
 
-/* The last loads of the two generations in a call are its check. */
+/* The last loads of these words in a call are its check. */
 static void note_load(const void *from)
 {
-	if (from == &fake.state->generation) {
-		fake.wiped_at_check = fake.wiped;
-		fake.kernel_asked_last = false;
+	if (from == &fake.rng.check) {
+		fake.generation_at_check = fake.rng.generation;
+		fake.noticed_at_check = fake.noticed;
+		fake.hypervisor_asked_last = false;
 	} else if (from == &fake.rng.generation) {
 		fake.generation_at_check = fake.rng.generation;
-		fake.kernel_asked_last = true;
+	} else if (from == &fake.state->generation) {
+		fake.wiped_at_check = fake.wiped;
+		fake.hypervisor_asked_last = false;
+	} else if (from == &fake.clock.disruption_marker) {
+		fake.clock_at_check = fake.clock.disruption_marker;
+	} else if (from == &fake.clock.vm_generation_counter) {
+		fake.clock_at_check += fake.clock.vm_generation_counter;
+		fake.hypervisor_asked_last = true;
 	}
 }
 
@@ -244,6 +285,7 @@ static ssize_t fake_getrandom_syscall(void *buffer, size_t len, unsigned int fla
 	if (fake.refusal)
 		return fake.refusal;
 
+	notice_clone();
 	make_seed(seed, ++fake.seeds);
 	fake.made.generation = fake.rng.generation;
 	fake.made.avail = 0;
@@ -394,9 +436,16 @@ static void expect_state(void)
 	fake.abandoned = fake.state->avail;
 }
 
-static void new_generation(void)
+/* Restored from a snapshot by a hypervisor that has one word, or two. */
+static void become_clone(void)
 {
-	fake.rng.generation++;
+	fake.clock.disruption_marker++;
+}
+
+static void become_clone_by_both_words(void)
+{
+	fake.clock.disruption_marker++;
+	fake.clock.vm_generation_counter++;
 }
 
 static void wipe(void)
@@ -425,8 +474,9 @@ static ssize_t call_at(u8 *dst, size_t len, unsigned int flags)
 	fake.wiped = false;
 	fake.wiped_at_check = false;
 	fake.generation_at_check = 0;
-	fake.kernel_asked_last = false;
-	return __cvdso_getrandom(&fake.rng, dst, len, flags, fake.state, sizeof(*fake.state));
+	fake.hypervisor_asked_last = false;
+	return __cvdso_getrandom(&fake.rng, &fake.clock, dst, len, flags, fake.state,
+				 sizeof(*fake.state));
 }
 
 static ssize_t call(size_t len)
@@ -468,8 +518,9 @@ static const char *judge_at(u8 *dst, size_t len, ssize_t ret)
 
 	if (ret == VGETRANDOM_SYSCALL) {
 		fake.expected.generation = 0;
-		if (state_is_current())
+		if (state_is_current() && fake.noticed == clock_now())
 			return "a state that can serve did not";
+		notice_clone();
 		return surroundings_untouched(dst, len) ? NULL : "memory outside was written";
 	}
 
@@ -479,8 +530,11 @@ static const char *judge_at(u8 *dst, size_t len, ssize_t ret)
 		return "memory outside was written";
 	if (fake.wiped_at_check)
 		return "a wiped state served the call";
-	if (!fake.kernel_asked_last)
-		return "the kernel's number was not the last to be looked at";
+	/* Nothing is drawn if nothing is asked for. */
+	if (len && !fake.hypervisor_asked_last)
+		return "the hypervisor's words were not the last to be looked at";
+	if (len && fake.clock_at_check != fake.noticed_at_check)
+		return "a clone served the call from a key that all clones have";
 	if (fake.syscalls)
 		model_reseed(&fake.expected);
 	if (!fake.expected.generation)
@@ -725,6 +779,46 @@ static void a_new_generation_is_noticed(struct kunit *test)
 	}
 }
 
+static void clone_is_noticed(struct kunit *test, void (*become)(void))
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(boundary_lens); i++) {
+		ssize_t ret;
+
+		prepare(BATCH_SIZE);
+		become();
+		ret = call(boundary_lens[i]);
+		if (boundary_lens[i])
+			KUNIT_ASSERT_EQ(test, ret, VGETRANDOM_SYSCALL);
+		EXPECT_RIGHT(test, judge(boundary_lens[i], ret), "%zu bytes", boundary_lens[i]);
+		notice_clone();
+		EXPECT_RIGHT(test, draw_on(), "after %zu bytes", boundary_lens[i]);
+	}
+}
+
+static void a_clone_is_noticed_without_the_kernel(struct kunit *test)
+{
+	clone_is_noticed(test, become_clone);
+	clone_is_noticed(test, become_clone_by_both_words);
+}
+
+/* The kernel reseeds for another reason before it notices. */
+static void become_clone_and_reseed(void)
+{
+	become_clone();
+	new_generation();
+}
+
+static void a_reseed_does_not_hide_a_clone(struct kunit *test)
+{
+	prepare(BATCH_SIZE);
+	fake.noticed = clock_now();
+	become_clone_and_reseed();
+	KUNIT_EXPECT_EQ(test, call(20), 20);
+	KUNIT_EXPECT_EQ(test, fake.noticed, clock_now());
+}
+
 static void a_wipe_between_calls_is_noticed(struct kunit *test)
 {
 	size_t i;
@@ -808,9 +902,9 @@ static void not_ready_is_passed_on(struct kunit *test)
 			/* Even a full state must not match generation 0. */
 			prepare(avails[i]);
 			fake.state->generation = 0;
-			fake.rng.generation = 0;
+			publish(0);
 			ret = call(some_lens[j]);
-			fake.rng.generation = fake.made.generation;
+			publish(fake.made.generation);
 			expect_passed_on(test, ret);
 		}
 	}
@@ -839,8 +933,8 @@ static void wrong_state_lengths_are_passed_on(struct kunit *test)
 	call(0);
 	for (i = 0; i < ARRAY_SIZE(state_lens); i++) {
 		for (j = 0; j < ARRAY_SIZE(some_lens); j++) {
-			ret = __cvdso_getrandom(&fake.rng, output(), some_lens[j], 0, fake.state,
-						state_lens[i]);
+			ret = __cvdso_getrandom(&fake.rng, &fake.clock, output(), some_lens[j], 0,
+						fake.state, state_lens[i]);
 			expect_passed_on(test, ret);
 			KUNIT_EXPECT_TRUE(test, state_is_as_expected());
 		}
@@ -861,8 +955,8 @@ static void misplaced_states_are_passed_on(struct kunit *test)
 		    shift + sizeof(*fake.state) <= PAGE_SIZE)
 			continue;
 		for (i = 0; i < ARRAY_SIZE(some_lens); i++) {
-			ret = __cvdso_getrandom(&fake.rng, output(), some_lens[i], 0, page + shift,
-						sizeof(*fake.state));
+			ret = __cvdso_getrandom(&fake.rng, &fake.clock, output(), some_lens[i], 0,
+						page + shift, sizeof(*fake.state));
 			expect_passed_on(test, ret);
 		}
 		KUNIT_ASSERT_TRUE(test, state_is_as_expected());
@@ -1043,10 +1137,19 @@ static void happen_at_every_stop(struct kunit *test, void (*happen)(void))
 		EXPECT_RIGHT(test, draw_and_judge(draw->len), "stop %u", at);
 		if (!fake.fired[0])
 			break;
+		/* It may have come right after the last load. */
+		notice_clone();
 		EXPECT_RIGHT(test, draw_on(), "after stop %u", at);
 	}
 	/* Every call has a check at its end, so there were stops. */
 	KUNIT_EXPECT_GT(test, at, 4);
+}
+
+/* Another thread makes a system call right after the clone. */
+static void become_clone_and_notice(void)
+{
+	become_clone();
+	notice_clone();
 }
 
 static void wiped_at_every_stop(struct kunit *test)
@@ -1057,6 +1160,21 @@ static void wiped_at_every_stop(struct kunit *test)
 static void new_generation_at_every_stop(struct kunit *test)
 {
 	happen_at_every_stop(test, new_generation);
+}
+
+static void cloned_at_every_stop(struct kunit *test)
+{
+	happen_at_every_stop(test, become_clone);
+}
+
+static void cloned_by_both_words_at_every_stop(struct kunit *test)
+{
+	happen_at_every_stop(test, become_clone_by_both_words);
+}
+
+static void noticed_as_clone_at_every_stop(struct kunit *test)
+{
+	happen_at_every_stop(test, become_clone_and_notice);
 }
 
 static void wiped_with_new_generation(void)
@@ -1072,15 +1190,17 @@ static void wiped_with_new_generation_at_every_stop(struct kunit *test)
 
 static void two_events_at_every_two_stops(struct kunit *test)
 {
-	static void (*const happen[])(void) = { wipe, new_generation };
+	static void (*const happen[])(void) = { wipe, new_generation, become_clone };
 	const struct draw_case *draw = test->param_value;
 	unsigned int kinds, first, second;
 
-	for (kinds = 0; kinds < 4; kinds++) {
+	for (kinds = 0; kinds < ARRAY_SIZE(happen) * ARRAY_SIZE(happen); kinds++) {
 		for (first = 0, second = 1; ; ) {
 			prepare(draw->avail);
-			fake.events[0] = (struct event){ first, happen[kinds & 1] };
-			fake.events[1] = (struct event){ second, happen[kinds >> 1] };
+			fake.events[0].stop = first;
+			fake.events[0].happen = happen[kinds % ARRAY_SIZE(happen)];
+			fake.events[1].stop = second;
+			fake.events[1].happen = happen[kinds / ARRAY_SIZE(happen)];
 			EXPECT_RIGHT(test, draw_and_judge(draw->len), "stops %u and %u",
 				     first, second);
 			if (!fake.fired[0])
@@ -1091,6 +1211,7 @@ static void two_events_at_every_two_stops(struct kunit *test)
 				first++;
 				second = first + 1;
 			}
+			notice_clone();
 			forget_events();
 			EXPECT_RIGHT(test, draw_and_judge(8), "before stops %u and %u",
 				     first, second);
@@ -1234,7 +1355,7 @@ static int vgetrandom_test_init(struct kunit *test)
 	memset(fake.buffer, UNTOUCHED, size);
 
 	init_completion(&fake.left);
-	fake.rng.generation = 1;
+	publish(1);
 	fake.watched = true;
 	return 0;
 }
@@ -1254,6 +1375,8 @@ static struct kunit_case vgetrandom_test_cases[] = {
 	KUNIT_CASE(keys_are_erased_once_they_were_used),
 	KUNIT_CASE(long_draws_are_made_in_the_buffer),
 	KUNIT_CASE(a_new_generation_is_noticed),
+	KUNIT_CASE(a_clone_is_noticed_without_the_kernel),
+	KUNIT_CASE(a_reseed_does_not_hide_a_clone),
 	KUNIT_CASE(a_wipe_between_calls_is_noticed),
 	KUNIT_CASE(a_state_in_progress_is_seeded_anew),
 	KUNIT_CASE(every_flag_and_pair_is_served_or_passed_on),
@@ -1269,6 +1392,9 @@ static struct kunit_case vgetrandom_test_cases[] = {
 	KUNIT_CASE(the_query_is_refused_when_switched_off),
 	KUNIT_CASE_PARAM(wiped_at_every_stop, draw_gen_params),
 	KUNIT_CASE_PARAM(new_generation_at_every_stop, draw_gen_params),
+	KUNIT_CASE_PARAM(cloned_at_every_stop, draw_gen_params),
+	KUNIT_CASE_PARAM(cloned_by_both_words_at_every_stop, draw_gen_params),
+	KUNIT_CASE_PARAM(noticed_as_clone_at_every_stop, draw_gen_params),
 	KUNIT_CASE_PARAM(wiped_with_new_generation_at_every_stop, draw_gen_params),
 	KUNIT_CASE_PARAM(two_events_at_every_two_stops, short_draw_gen_params),
 	KUNIT_CASE_PARAM(interrupted_at_every_stop, draw_gen_params),

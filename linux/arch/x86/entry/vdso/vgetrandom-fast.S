@@ -66,16 +66,16 @@
 .endm
 
 /*
- * The check at the end, after the last word has been loaded and erased. Load
- * the state's generation, and then the kernel's. They must be equal, and not 0
- * as in a wiped state.
+ * The check at the end, after the last word has been loaded and erased, as in
+ * the generic code. It also fails for a wiped state: the kernel's sum never
+ * equals that of the hypervisor's words alone.
  */
 .macro	check_generation
-	mov		VGETRANDOM_STATE_GENERATION(%rcx), %r8
-	cmp		vdso_rng_data(%rip), %r8
+	mov		vdso_rng_data + VDSO_RNG_CHECK(%rip), %r8
+	sub		VGETRANDOM_STATE_GENERATION(%rcx), %r8
+	sub		vdso_vmclock + VDSO_VMCLOCK_MARKER(%rip), %r8
+	cmp		vdso_vmclock + VDSO_VMCLOCK_COUNTER(%rip), %r8
 	jne		.Ldrop
-	test		%r8, %r8
-	jz		.Ldrop
 .endm
 
 /* Return the length, and leave no word anywhere but in the caller's buffer. */

@@ -21,7 +21,8 @@ ssize_t __vgetrandom_query(void *buffer, size_t len, unsigned int flags,
 
 ssize_t __vgetrandom_cookie(void *buffer, size_t len, unsigned int flags)
 {
-	ssize_t ret = __cvdso_getrandom_cookie(&vdso_rng_data, buffer, len, flags);
+	ssize_t ret = __cvdso_getrandom_cookie(&vdso_rng_data, &vdso_vmclock, buffer, len,
+					       flags);
 
 	return ret == VGETRANDOM_SYSCALL ? getrandom_syscall(buffer, len, flags) : ret;
 }

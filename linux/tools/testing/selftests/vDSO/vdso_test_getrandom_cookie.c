@@ -1003,6 +1003,95 @@ TEST(fork_event_has_no_event_without_a_clone)
 }
 
 /*
+ * Announced clones
+ */
+
+static int announce(int fd, const void *id, size_t len, unsigned int flags)
+{
+	struct rand_vmfork clone = {
+		.id = (uintptr_t)id, .id_len = len, .flags = flags,
+	};
+
+	return ioctl(fd, RNDVMFORK, &clone) ? -errno : 0;
+}
+
+static unsigned long count_clones(int reader)
+{
+	char number[32] = "";
+
+	return pread(reader, number, sizeof(number) - 1, 0) > 0 ? strtoul(number, NULL, 10) : 0;
+}
+
+TEST(announced_clone_is_told_before_the_call_returns)
+{
+	static const char id[256] = "an ID of this clone";
+	const size_t lens[] = { 16, 17, 255, 256 };
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	int reader = open_fork_event(), idle = open_fork_event();
+	struct cookies cookies[ARRAY_SIZE(askers)] = { }, before;
+	unsigned long clones;
+	size_t i, j;
+
+	ASSERT_LE(0, fd);
+	if (!may_reseed())
+		SKIP(return, "clone: RNDVMFORK not permitted");
+	if (reader < 0)
+		SKIP(return, "clone: no PROC_SYSCTL");
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		for (j = 0; j < ARRAY_SIZE(askers); j++)
+			askers[j].ask(&cookies[j], 16, GRND_TIMESTAMP);
+		clones = count_clones(reader);
+		ASSERT_EQ(0, announce(fd, id, lens[i], 0)) {
+			TH_LOG("%zu bytes", lens[i]);
+		}
+		EXPECT_TRUE(has_event(reader));
+		EXPECT_EQ(clones + 1, count_clones(reader));
+		for (j = 0; j < ARRAY_SIZE(askers); j++) {
+			before = cookies[j];
+			EXPECT_EQ(16, askers[j].ask(&cookies[j], 16, GRND_TIMESTAMP));
+			EXPECT_NE(before.reseeded, cookies[j].reseeded);
+			EXPECT_NE(before.cloned, cookies[j].cloned);
+		}
+	}
+	EXPECT_TRUE(has_event(idle));
+	close(idle);
+	close(reader);
+	close(fd);
+}
+
+TEST(announcement_that_is_refused_counts_nothing)
+{
+	static const char id[512];
+	const struct {
+		size_t len;
+		unsigned int flags;
+	} refused[] = { { 0, 0 }, { 15, 0 }, { 257, 0 }, { UINT_MAX, 0 }, { 16, 1 }, { 16, ~0U } };
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC), reader = open_fork_event();
+	bool permitted = may_reseed();
+	unsigned long clones;
+	size_t i;
+
+	ASSERT_LE(0, fd);
+	if (reader < 0)
+		SKIP(return, "clone: no PROC_SYSCTL");
+	clones = count_clones(reader);
+	for (i = 0; i < ARRAY_SIZE(refused); i++) {
+		EXPECT_EQ(permitted ? -EINVAL : -EPERM,
+			  announce(fd, id, refused[i].len, refused[i].flags)) {
+			TH_LOG("%zu bytes, flags %#x", refused[i].len, refused[i].flags);
+		}
+	}
+	EXPECT_EQ(permitted ? -EFAULT : -EPERM, announce(fd, NULL, 16, 0));
+	EXPECT_EQ(-1, ioctl(fd, RNDVMFORK, NULL));
+	EXPECT_EQ(permitted ? EFAULT : EPERM, errno);
+	if (!permitted)
+		EXPECT_EQ(-EPERM, announce(fd, id, 16, 0));
+	EXPECT_EQ(clones, count_clones(reader));
+	close(reader);
+	close(fd);
+}
+
+/*
  * Switched off
  */
 

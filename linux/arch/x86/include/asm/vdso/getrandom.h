@@ -49,6 +49,11 @@
 #define VGETRANDOM_FLAGS_END		6	/* flags are not served from this value on */
 #define VGETRANDOM_FLAG_COOKIE		8	/* GRND_TIMESTAMP: not a draw */
 
+/* The same for struct vdso_rng_data and struct vdso_vmclock. */
+#define VDSO_RNG_CHECK			16
+#define VDSO_VMCLOCK_MARKER		16
+#define VDSO_VMCLOCK_COUNTER		104
+
 /* Longer requests generate blocks of their own, even if the batch would suffice. */
 #define VGETRANDOM_FAST_LEN		(VGETRANDOM_BATCH_SIZE - 1)
 
@@ -58,10 +63,14 @@
 #include <asm/unistd.h>
 
 struct vdso_rng_data;
+struct vdso_vmclock;
 struct vgetrandom_opaque_params;
 
 /* The kernel's data, at the address that the vDSO's linker script gives it. */
 extern const struct vdso_rng_data vdso_rng_data __attribute__((visibility("hidden")));
+
+/* The place of the hypervisor's page. */
+extern const struct vdso_vmclock vdso_vmclock __attribute__((visibility("hidden")));
 
 /**
  * getrandom_syscall() - make the getrandom() system call

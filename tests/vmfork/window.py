@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What clones have in common from the moment of the snapshot on, and whether that was
+finished by then."""
+
+import os
+import re
+import subprocess
+from collections import defaultdict
+
+from machine import KINDS, THREADS
+
+NAMES = "get_random_u32()"
+SOURCES = (*KINDS, NAMES)
+
+
+def checked_code():
+    """Addresses in the vDSO at which a draw has made its check, but may not have written
+    its bytes: from the load of the hypervisor's word on, to the end of the function."""
+    listing = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", os.environ["VDSO_IMAGE"]],
+        check=True, capture_output=True, text=True).stdout
+    addresses = set()
+    checked = False
+    for line in listing.splitlines():
+        code = re.match(r" *([0-9a-f]+):\t(.*)", line)
+        if not code:
+            checked = False
+        elif checked:
+            addresses.add(int(code[1], 16))
+            checked = not code[2].startswith("ret")
+        elif "<vdso_vmclock+0x10>" in code[2]:
+            checked = True
+    return addresses
+
+
+class Window:
+    """The draws of any number of clones of one snapshot."""
+
+    def __init__(self, snapshot, most=None):
+        self.snapshot = snapshot
+        self.most = most        # draws of a thread that are compared, or all
+        self.count = 0
+        # by source and value: the clones that have it, as (clone, thread, draw)
+        self.owners = {source: defaultdict(list) for source in SOURCES}
+
+    def add(self, clone):
+        for thread in range(THREADS):
+            for kind, source in enumerate(KINDS):
+                for draw, value in enumerate(clone.values[thread][kind][:self.most]):
+                    self.owners[source][value].append((self.count, thread, draw))
+        # A name has 20 bits only, so these are the two that follow the one under way.
+        self.owners[NAMES][b"".join(clone.names[1:3])].append((self.count, 0, 1))
+        self.count += 1
+
+    def was_finished(self, source, value, thread, draw):
+        """A draw that was under way at the snapshot, but past its last check by then, is
+        one from before it: its bytes were in memory already, or in registers."""
+        if draw != 0:
+            return False
+        stream = self.snapshot.memory.threads[thread]
+        if stream.value(KINDS.index(source), stream.done) == value:
+            return True
+        pointers = self.snapshot.instruction_pointers
+        offset = pointers[thread % len(pointers)] - self.snapshot.vdso
+        return source == "vDSO" and offset in checked_code()
+
+    def shared(self, source):
+        """Numbers of values that clones drew alike, and of those among them that were
+        finished at the snapshot."""
+        shared = finished = 0
+        for value, owners in self.owners[source].items():
+            if len({clone for clone, _, _ in owners}) > 1:
+                done = all(self.was_finished(source, value, thread, draw)
+                           for _, thread, draw in owners)
+                finished += done
+                shared += not done
+        return shared, finished
+
+    def drawn(self, source):
+        return sum(map(len, self.owners[source].values()))
