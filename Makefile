@@ -4,16 +4,16 @@
 #:
 #: make run      build the kernel with the series, boot it in QEMU, test and time getrandom() there
 #: make run TEST=vDSO/vdso_test_getrandom_step [ARGS=...] [AS=user]  run one test there instead
-#: make quick    the vDSO image alone, its checks and known answers, and KUnit
+#: make quick    the vDSO image alone: checks, known-answer tests; KUnit
 #: make test     check the series, build it, boot it on several processors, run all tests
 #: make test FAST=1  the same without the slow checks; make test-full adds the slowest ones
 #: make test-peer  run the same tests on the kernel that Debian 13 packages, compare case by case
 #: make test-base  run the base's own selftests on its kernel and on the series'
 #: make test-debug  run the tests on kernels with KASAN, lockdep and the like, and with KCSAN
-#: make breaks   break the series on purpose, see that the tests fail
+#: make breaks   break the code on purpose, check that the tests fail
 #: make tree     make build/linux: the kernel source as one commit, the series on top (git am)
 #: make export   write the commits of build/linux back to patches/ and to linux/
-#: make check    patches equal the checkout? apply? checkpatch? build?
+#: make check    patches match the tree? apply? checkpatch? build?
 #: make shell    boot into a shell in the guest, the test programs in /tests
 #: make demo-vmfork  two clones of a machine side by side, and what tells them apart
 #: make bench    measure getrandom() of the built image on this machine, beside other generators

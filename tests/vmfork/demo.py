@@ -41,7 +41,7 @@ def shared_after(clones):
 
 
 def without_new_ids(farm, snapshot, guid):
-    say("\nBoth with the old generation ID: nothing tells them that they are two.")
+    say("\nBoth with the old generation ID: nothing tells them that they are clones.")
     clones = start_clones(farm, snapshot, ("demo-1", "demo-2"), (guid, guid))
     alike = draw_until_parted(clones)
     thread = alike.index(max(alike))
