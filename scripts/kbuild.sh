@@ -143,7 +143,7 @@ make_selftest() {
 	mkdir -p "$out"
 	make -C "$TREE/tools/testing/selftests/$dir" OUTPUT="$out" \
 		KHDR_INCLUDES="-isystem $OUT/usr/include" \
-		CC="$TARGET_GCC ${*:3} -isystem $OUT/usr/include" "$out/${1##*/}"
+		CC="$TARGET_GCC $TARGET_OPTIONS ${*:3} -isystem $OUT/usr/include" "$out/${1##*/}"
 }
 
 # Build the program that checks and measures the vDSO image natively.

@@ -253,9 +253,23 @@ def full(origin, guid):
     attempt("within a call", large_call, origin, guid)
 
 
+def two_clones_without_calls(farm, title):
+    """No draw makes a system call, in which the kernel would notice."""
+    origin = farm.boot("origin-vdso", new_id(), "draw-vdso")
+    snapshot = snapshot_of_draws(origin)
+    farm.end(origin)
+    clones = start_clones(farm, snapshot, ("vdso-1", "vdso-2"), (new_id(), new_id()))
+    finish_draws(clones)
+    window = Window(snapshot)
+    for clone in clones:
+        window.add(clone)
+    judge_window(title, window, SOURCES[:1])
+
+
 def vmclock(origin, _):
     snapshot = snapshot_of_draws(origin)
     attempt("two clones, vmclock", two_clones, snapshot, vmclock=True)
+    attempt("two clones, vmclock, no system calls", two_clones_without_calls, vmclock=True)
     return snapshot
 
 

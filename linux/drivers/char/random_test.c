@@ -1066,31 +1066,43 @@ static void announced_clone_changes_the_stamp(struct kunit *test)
 }
 
 #ifdef CONFIG_HAVE_HW_BREAKPOINT
-/* The first load of the word is after the check, but before the key is used. */
+static unsigned long clone_at;
+
 static void clone_at_load(struct perf_event *bp, struct perf_sample_data *data,
 			  struct pt_regs *regs)
 {
-	if (!loads++)
+	if (loads++ == clone_at)
 		become_clone();
+}
+
+/* Return the number of times that @use loads the generation. Clone at load number @at. */
+static unsigned long loads_by(struct kunit *test, void (*use)(void), unsigned long at)
+{
+	struct perf_event * __percpu *bp;
+
+	loads = 0;
+	clone_at = at;
+	set_birth(jiffies);
+	bp = watch_word(test, &base_crng.generation, HW_BREAKPOINT_RW, clone_at_load);
+	use();
+	unregister_wide_hw_breakpoint(bp);
+	return loads;
 }
 
 static void clone_after_the_check_starts_over(struct kunit *test)
 {
 	const struct use_case *use_case = test->param_value;
-	struct perf_event * __percpu *bp;
-	unsigned long before;
+	unsigned long before, usual;
 
 	if (use_case->use == expire_timer || use_case->use == ask_for_cookies)
 		kunit_skip(test, "has no output of the key");
 
-	draw_bytes();
-	loads = 0;
-	set_birth(jiffies);
-	before = base_crng.clones;
-	bp = watch_word(test, &base_crng.generation, HW_BREAKPOINT_RW, clone_at_load);
+	/* The last load is after the last check, but before the key is used. */
 	use_case->use();
-	unregister_wide_hw_breakpoint(bp);
-	KUNIT_EXPECT_GT(test, loads, 1);
+	usual = loads_by(test, use_case->use, ULONG_MAX);
+	KUNIT_ASSERT_GT(test, usual, 0);
+	before = base_crng.clones;
+	KUNIT_EXPECT_GT(test, loads_by(test, use_case->use, usual - 1), usual);
 	KUNIT_EXPECT_EQ(test, base_crng.clones - before, 1);
 	KUNIT_EXPECT_EQ(test, base_crng.stamp, random_vmfork_stamp());
 }

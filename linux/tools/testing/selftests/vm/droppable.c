@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 
 #include "droppable.h"
 #include "../../../../lib/test_hmm_uapi.h"
@@ -1620,6 +1621,22 @@ static const struct test tests[] = {
 	{ "full cgroup: waits a second, then OOM: multi-gen LRU", test_full, &expire_multi_gen },
 };
 
+static bool kernel_has_32_bits(void)
+{
+	struct utsname name;
+
+	return sizeof(long) == 4 && !uname(&name) && !strstr(name.machine, "64");
+}
+
+static void test_32_bit_kernel(void)
+{
+	ksft_print_header();
+	ksft_set_plan(1);
+	ksft_test_result(!map(getpagesize(), ANON) && errno == EOPNOTSUPP,
+			 "mmap: EOPNOTSUPP from a 32-bit kernel\n");
+	ksft_finished();
+}
+
 int main(int argc, char **argv)
 {
 	static struct test all[ARRAY_SIZE(mmap_cases) + ARRAY_SIZE(madvise_cases) +
@@ -1627,6 +1644,8 @@ int main(int argc, char **argv)
 	struct test *t = all;
 	unsigned int i;
 
+	if (kernel_has_32_bits())
+		test_32_bit_kernel();
 	for (i = 0; i < ARRAY_SIZE(mmap_cases); i++)
 		*t++ = (struct test){ mmap_cases[i].name, test_mmap, &mmap_cases[i] };
 	for (i = 0; i < ARRAY_SIZE(madvise_cases); i++)
