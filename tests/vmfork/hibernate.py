@@ -34,6 +34,8 @@ def hibernate(guid):
     """Returns where the guest's notes are."""
     with Farm() as farm:
         machine = farm.boot("hibernated", guid, "draw", *drive("off"))
+        # Else a thread may have drawn nothing by the time that the image is made.
+        machine.command("draw 100", "drawn")
         machine.command("reseed", "reseeded")
         machine.command("hibernate", "hibernating")
         machine.wait_until_off()
