@@ -53,7 +53,7 @@ struct session {
 	unsigned long packets;
 };
 
-/* What is on the loopback device. */
+/* A packet on the loopback device. */
 struct captured {
 	struct iphdr ip;
 	struct udphdr udp;
@@ -410,7 +410,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	open_tunnels(fds);
 	capture = start_capture();
-	printf("memory\nvdso 0\n");	/* none that the host is to read */
+	printf("memory\nvdso 0\n");	/* no memory for the host to read */
 	while (in && fgets(line, sizeof(line), in)) {
 		if (sscanf(line, "send %lu", &n) == 1) {
 			send_packets(fds, n);
