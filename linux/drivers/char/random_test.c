@@ -681,7 +681,7 @@ static void clone_after_load(struct perf_event *bp, struct perf_sample_data *dat
 	base_crng.incarnation++;
 	WRITE_ONCE(vdso_rng_page.data.generation, 0);
 	WRITE_ONCE(vdso_rng_page.data.incarnation, base_crng.incarnation);
-	WRITE_ONCE(vdso_rng_page.data.check, base_crng.number + base_crng.vmclock);
+	WRITE_ONCE(vdso_rng_page.data.check, base_crng.number + base_crng.marker);
 	WRITE_ONCE(vdso_rng_page.data.generation, base_crng.number);
 }
 
@@ -1015,7 +1015,7 @@ static void expect_clones(struct kunit *test, unsigned long clones, void (*actio
 	KUNIT_EXPECT_EQ(test, base_crng.clones - before, clones);
 	KUNIT_EXPECT_EQ(test, base_crng.incarnation != incarnation, clones > 0);
 	KUNIT_EXPECT_EQ(test, vdso_rng_page.data.check,
-			published() + vdso_vmclock_sum(&fake_clock));
+			published() + fake_clock.disruption_marker);
 }
 
 static void do_nothing(void)

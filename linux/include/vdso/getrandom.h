@@ -39,8 +39,8 @@
  *		 @generation first and this second does not miss a clone that the
  *		 seed is later than. A program that loads them in the opposite
  *		 order does not find a seed from before the clone.
- * @check:	 Sum of @generation and the words of struct vdso_vmclock that the
- *		 seed accounts for. It never equals the sum of these words alone.
+ * @check:	 Sum of @generation and the vmclock's disruption marker that the seed
+ *		 accounts for. It never equals the marker alone.
  * @disabled:	 Not 0 if the vDSO must not serve getrandom(), in which case
  *		 @generation stays 0.
  *
@@ -65,7 +65,7 @@ struct vdso_rng_data {
 /**
  * struct vdso_vmclock - what the hypervisor tells of clones
  * @disruption_marker:	   Changes when the machine was restored from a snapshot, or
- *			   migrated.
+ *			   migrated, so it changes whenever @vm_generation_counter does.
  * @vm_generation_counter: Changes when the machine was restored from a snapshot, if
  *			   the hypervisor has this word.
  *
@@ -83,17 +83,6 @@ struct vdso_vmclock {
 	/* public: */
 	u64	vm_generation_counter;
 };
-
-/**
- * vdso_vmclock_sum() - reduce the hypervisor's words to one
- * @clock: The hypervisor's page, or one of zeros.
- *
- * It is a macro for the sake of a test that redefines READ_ONCE().
- *
- * Return: A sum that changes whenever one of the words does.
- */
-#define vdso_vmclock_sum(clock)							\
-	(READ_ONCE((clock)->disruption_marker) + READ_ONCE((clock)->vm_generation_counter))
 
 /* Page frame of the hypervisor that user space sees, or 0 if there is none. */
 extern unsigned long vdso_vmclock_pfn;
@@ -302,7 +291,7 @@ __cvdso_getrandom_query(const struct vdso_rng_data *rng, struct vgetrandom_opaqu
 /**
  * __cvdso_getrandom_cookie() - bring cookies up to date
  * @rng:    The kernel's generation and incarnation.
- * @clock:  The hypervisor's words.
+ * @clock:  The hypervisor's page, or one of zeros.
  * @buffer: The caller's cookies.
  * @len:    Their length.
  * @flags:  As for getrandom(2), including %GRND_TIMESTAMP.
@@ -348,8 +337,8 @@ __cvdso_getrandom_cookie(const struct vdso_rng_data *rng, const struct vdso_vmcl
 	 */
 	incarnation = smp_load_acquire(&rng->incarnation);
 
-	/* The hypervisor's words are loaded last, so the answer accounts for them. */
-	if (smp_load_acquire(&rng->check) - generation != vdso_vmclock_sum(clock))
+	/* The hypervisor's word is loaded last, so the answer accounts for it. */
+	if (smp_load_acquire(&rng->check) - generation != READ_ONCE(clock->disruption_marker))
 		return VGETRANDOM_SYSCALL;
 
 	return getrandom_update_cookie(buffer, len, generation, incarnation);

@@ -3,13 +3,13 @@
  * getrandom() in user space: ChaCha20 with fast key erasure. The caller allocates
  * the state, and the kernel may wipe it at any time.
  *
- * Three things can happen between any two instructions, any number of times:
+ * Four things can happen between any two instructions, any number of times:
  *
  *  - The state turns into zeros, because its page was reclaimed or because this
  *    is the child of a fork().
  *  - The kernel's generator is reseeded. The kernel's generation changes.
- *  - The virtual machine becomes a clone. The hypervisor's words change. The
- *    kernel's generation changes when the kernel next looks at these words, which
+ *  - The virtual machine becomes a clone. The hypervisor's word changes. The
+ *    kernel's generation changes when the kernel next looks at this word, which
  *    it does in every system call that this code makes.
  *  - A signal arrives, and its handler draws from the same state. The
  *    interrupted call never resumes: the architecture makes the handler return
@@ -110,11 +110,11 @@ static __always_inline bool vgetrandom_state_ok(const struct vgetrandom_state *s
  * The check at the end of a draw. Its loads come after those of the bytes drawn, so
  * they vouch for all of the bytes: the kernel's generation is still the state's, the
  * state was not wiped, and the machine is no clone that the kernel has yet to notice.
- * A wiped state has generation 0, and @check never equals the hypervisor's words alone.
+ * A wiped state has generation 0, and @check never equals the hypervisor's word alone.
  *
  * The kernel publishes one sum for the first and the last. With two words, a clone
  * and its reseed could happen between the two loads, and both would look right. The
- * hypervisor's words are loaded last. A clone before that load fails the check, and a
+ * hypervisor's word is loaded last. A clone before that load fails the check, and a
  * clone after it finds the draw finished.
  */
 static __always_inline bool
@@ -137,7 +137,7 @@ vgetrandom_current(const struct vdso_rng_data *rng, const struct vdso_vmclock *c
 	generation = READ_ONCE(state->generation);
 	/* The hypervisor stops the machine to write, which orders its stores. */
 	smp_rmb();
-	return check - generation == vdso_vmclock_sum(clock);
+	return check - generation == READ_ONCE(clock->disruption_marker);
 }
 
 /*
@@ -384,7 +384,7 @@ vgetrandom_draw(const struct vdso_rng_data *rng, const struct vdso_vmclock *cloc
 /**
  * __cvdso_getrandom() - draw random bytes from a state in user space
  * @rng:	  The kernel's data.
- * @clock:	  The hypervisor's words, or zeros.
+ * @clock:	  The hypervisor's page, or one of zeros.
  * @buffer:	  Where to write the random bytes.
  * @len:	  Number of bytes to write.
  * @flags:	  %GRND_NONBLOCK, %GRND_RANDOM or %GRND_INSECURE, as for

@@ -71,7 +71,7 @@ static struct {
 	struct vgetrandom_state	*state;
 	u8			*buffer;
 
-	/* What the kernel knows of the hypervisor's words. */
+	/* What the kernel knows of the hypervisor's word. */
 	u64			noticed;
 
 	/* Behaviour of the fake system call. */
@@ -121,18 +121,13 @@ static bool state_has_number(void)
 	return fake.state->generation && fake.state->generation != VGETRANDOM_IN_PROGRESS;
 }
 
-static u64 clock_now(void)
-{
-	return fake.clock.disruption_marker + fake.clock.vm_generation_counter;
-}
-
 static void publish(u64 generation)
 {
 	fake.rng.check = (generation ?: VDSO_RNG_NO_GENERATION) + fake.noticed;
 	fake.rng.generation = generation;
 }
 
-/* A reseed of the kernel's that does not look at the hypervisor's words. */
+/* A reseed of the kernel's that does not look at the hypervisor's word. */
 static void new_generation(void)
 {
 	/* The sum of a generation and the clock must not be that of two others. */
@@ -142,9 +137,9 @@ static void new_generation(void)
 /* Every system call does this first. */
 static void notice_clone(void)
 {
-	if (fake.noticed == clock_now())
+	if (fake.noticed == fake.clock.disruption_marker)
 		return;
-	fake.noticed = clock_now();
+	fake.noticed = fake.clock.disruption_marker;
 	new_generation();
 }
 
@@ -209,8 +204,6 @@ static void note_load(const void *from)
 		fake.hypervisor_asked_last = false;
 	} else if (from == &fake.clock.disruption_marker) {
 		fake.clock_at_check = fake.clock.disruption_marker;
-	} else if (from == &fake.clock.vm_generation_counter) {
-		fake.clock_at_check += fake.clock.vm_generation_counter;
 		fake.hypervisor_asked_last = true;
 	}
 }
@@ -436,16 +429,10 @@ static void expect_state(void)
 	fake.abandoned = fake.state->avail;
 }
 
-/* Restored from a snapshot by a hypervisor that has one word, or two. */
+/* Restored from a snapshot. */
 static void become_clone(void)
 {
 	fake.clock.disruption_marker++;
-}
-
-static void become_clone_by_both_words(void)
-{
-	fake.clock.disruption_marker++;
-	fake.clock.vm_generation_counter++;
 }
 
 static void wipe(void)
@@ -518,7 +505,7 @@ static const char *judge_at(u8 *dst, size_t len, ssize_t ret)
 
 	if (ret == VGETRANDOM_SYSCALL) {
 		fake.expected.generation = 0;
-		if (state_is_current() && fake.noticed == clock_now())
+		if (state_is_current() && fake.noticed == fake.clock.disruption_marker)
 			return "a state that can serve did not";
 		notice_clone();
 		return surroundings_untouched(dst, len) ? NULL : "memory outside was written";
@@ -532,7 +519,7 @@ static const char *judge_at(u8 *dst, size_t len, ssize_t ret)
 		return "a wiped state served the call";
 	/* Nothing is drawn if nothing is asked for. */
 	if (len && !fake.hypervisor_asked_last)
-		return "the hypervisor's words were not the last to be looked at";
+		return "the hypervisor's word was not the last to be looked at";
 	if (len && fake.clock_at_check != fake.noticed_at_check)
 		return "a clone served the call from a key that all clones have";
 	if (fake.syscalls)
@@ -779,7 +766,7 @@ static void a_new_generation_is_noticed(struct kunit *test)
 	}
 }
 
-static void clone_is_noticed(struct kunit *test, void (*become)(void))
+static void a_clone_is_noticed_without_the_kernel(struct kunit *test)
 {
 	size_t i;
 
@@ -787,7 +774,7 @@ static void clone_is_noticed(struct kunit *test, void (*become)(void))
 		ssize_t ret;
 
 		prepare(BATCH_SIZE);
-		become();
+		become_clone();
 		ret = call(boundary_lens[i]);
 		if (boundary_lens[i])
 			KUNIT_ASSERT_EQ(test, ret, VGETRANDOM_SYSCALL);
@@ -795,12 +782,6 @@ static void clone_is_noticed(struct kunit *test, void (*become)(void))
 		notice_clone();
 		EXPECT_RIGHT(test, draw_on(), "after %zu bytes", boundary_lens[i]);
 	}
-}
-
-static void a_clone_is_noticed_without_the_kernel(struct kunit *test)
-{
-	clone_is_noticed(test, become_clone);
-	clone_is_noticed(test, become_clone_by_both_words);
 }
 
 /* The kernel reseeds for another reason before it notices. */
@@ -813,10 +794,10 @@ static void become_clone_and_reseed(void)
 static void a_reseed_does_not_hide_a_clone(struct kunit *test)
 {
 	prepare(BATCH_SIZE);
-	fake.noticed = clock_now();
+	fake.noticed = fake.clock.disruption_marker;
 	become_clone_and_reseed();
 	KUNIT_EXPECT_EQ(test, call(20), 20);
-	KUNIT_EXPECT_EQ(test, fake.noticed, clock_now());
+	KUNIT_EXPECT_EQ(test, fake.noticed, fake.clock.disruption_marker);
 }
 
 static void a_wipe_between_calls_is_noticed(struct kunit *test)
@@ -1167,11 +1148,6 @@ static void cloned_at_every_stop(struct kunit *test)
 	happen_at_every_stop(test, become_clone);
 }
 
-static void cloned_by_both_words_at_every_stop(struct kunit *test)
-{
-	happen_at_every_stop(test, become_clone_by_both_words);
-}
-
 static void noticed_as_clone_at_every_stop(struct kunit *test)
 {
 	happen_at_every_stop(test, become_clone_and_notice);
@@ -1393,7 +1369,6 @@ static struct kunit_case vgetrandom_test_cases[] = {
 	KUNIT_CASE_PARAM(wiped_at_every_stop, draw_gen_params),
 	KUNIT_CASE_PARAM(new_generation_at_every_stop, draw_gen_params),
 	KUNIT_CASE_PARAM(cloned_at_every_stop, draw_gen_params),
-	KUNIT_CASE_PARAM(cloned_by_both_words_at_every_stop, draw_gen_params),
 	KUNIT_CASE_PARAM(noticed_as_clone_at_every_stop, draw_gen_params),
 	KUNIT_CASE_PARAM(wiped_with_new_generation_at_every_stop, draw_gen_params),
 	KUNIT_CASE_PARAM(two_events_at_every_two_stops, short_draw_gen_params),

@@ -17,7 +17,6 @@ static_assert(VGETRANDOM_DIRECT_LEN - VGETRANDOM_FAST_LEN == 1);
 static_assert((GRND_RANDOM | GRND_INSECURE) == VGETRANDOM_FLAGS_END);
 static_assert(offsetof(struct vdso_rng_data, check) == VDSO_RNG_CHECK);
 static_assert(offsetof(struct vdso_vmclock, disruption_marker) == VDSO_VMCLOCK_MARKER);
-static_assert(offsetof(struct vdso_vmclock, vm_generation_counter) == VDSO_VMCLOCK_COUNTER);
 
 ssize_t __vgetrandom_draw(void *buffer, size_t len, unsigned int flags,
 			  void *opaque_state, size_t opaque_len)

@@ -68,13 +68,12 @@
 /*
  * The check at the end, after the last word has been loaded and erased, as in
  * the generic code. It also fails for a wiped state: the kernel's sum never
- * equals that of the hypervisor's words alone.
+ * equals the hypervisor's word alone.
  */
 .macro	check_generation
 	mov		vdso_rng_data + VDSO_RNG_CHECK(%rip), %r8
 	sub		VGETRANDOM_STATE_GENERATION(%rcx), %r8
-	sub		vdso_vmclock + VDSO_VMCLOCK_MARKER(%rip), %r8
-	cmp		vdso_vmclock + VDSO_VMCLOCK_COUNTER(%rip), %r8
+	cmp		vdso_vmclock + VDSO_VMCLOCK_MARKER(%rip), %r8
 	jne		.Ldrop
 .endm
 

@@ -52,7 +52,6 @@
 /* The same for struct vdso_rng_data and struct vdso_vmclock. */
 #define VDSO_RNG_CHECK			16
 #define VDSO_VMCLOCK_MARKER		16
-#define VDSO_VMCLOCK_COUNTER		104
 
 /* Longer requests generate blocks of their own, even if the batch would suffice. */
 #define VGETRANDOM_FAST_LEN		(VGETRANDOM_BATCH_SIZE - 1)
