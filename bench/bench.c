@@ -3,6 +3,8 @@
  * bench IMAGE CSV [LEVEL...] - check and measure getrandom() of a vDSO image beside
  * the running kernel's and other ways to get random bytes, at each level of the
  * processor or at those named.
+ * bench against OTHER IMAGE CSV [LEVEL...] - the same, with another image in the place
+ * of the running kernel's. No other subject has a turn.
  * bench check IMAGE [LEVEL...] - only check it.
  *
  * Every figure comes from rounds in which each subject gets its turn, so that
@@ -51,6 +53,7 @@ static int cpus[MAX_THREADS];
 static int num_cpus;
 static FILE *csv;
 static const char *level_name;
+static const char *other_image;
 
 static double clock_ns(clockid_t clock)
 {
@@ -548,12 +551,14 @@ static int measure(const char *path, const struct level *level)
 	int i;
 
 	image_load(&image, path, level, NULL);
-	subjects_init(&image, level);
+	subjects_init(&image, level, other_image);
 	for (i = 0; i < num_cpus; i++)
 		worker_init(&workers[i]);
 	pin(cpus[0]);
 
 	measure_lengths(1);
+	if (other_image)
+		return 0;
 	printf("many states, each one cold; the mean of %d calls, refills included\n", COLD_STATES);
 	progress("%s: many states, each one cold", level_name);
 	measure_cold(4);
@@ -651,15 +656,20 @@ int main(int argc, char **argv)
 	const char *image;
 	size_t i;
 
+	if (argc > 3 && !strcmp(argv[1], "against")) {
+		other_image = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
 	if (argc < 3)
-		errx(2, "usage: bench IMAGE CSV [LEVEL...] or bench check IMAGE [LEVEL...]");
+		errx(2, "usage: bench [against OTHER] IMAGE CSV [LEVEL...] or bench check IMAGE [LEVEL...]");
 	if (!strcmp(argv[1], "check")) {
 		image = argv[2];
 	} else {
 		image = argv[1];
 		open_csv(argv[2]);
 		find_cpus();
-		if (!running_vdso_symbol("__vdso_getrandom"))
+		if (!other_image && !running_vdso_symbol("__vdso_getrandom"))
 			printf("the running kernel has no getrandom() in its vDSO: nothing of mainline's to compare with\n");
 	}
 	for (i = 0; i < num_levels; i++)

@@ -166,7 +166,20 @@ static void init_mainline(void)
 				       !mainline->fn(NULL, 0, 0, &mainline->params, ~0UL);
 }
 
-void subjects_init(const struct image *image, const struct level *level)
+static void init_other(const char *path, const struct level *level)
+{
+	struct image image;
+	int i;
+
+	image_load(&image, path, level, NULL);
+	generators[MAINLINE].fn = image.getrandom;
+	generators[MAINLINE].params = image.params;
+	for (i = 0; i < NUM_SUBJECTS; i++)
+		subjects[i].available = i == VDSO || i == MAINLINE;
+	subjects[MAINLINE].name = "before";
+}
+
+void subjects_init(const struct image *image, const struct level *level, const char *other)
 {
 	size_t i;
 
@@ -179,6 +192,10 @@ void subjects_init(const struct image *image, const struct level *level)
 
 	generators[VDSO].fn = image->getrandom;
 	generators[VDSO].params = image->params;
+	if (other) {
+		init_other(other, level);
+		return;
+	}
 	init_mainline();
 	libc_arc4random_buf = dlsym(RTLD_DEFAULT, "arc4random_buf");
 	subjects[ARC4RANDOM].available = libc_arc4random_buf;

@@ -41,8 +41,11 @@ struct subject {
 
 extern struct subject subjects[NUM_SUBJECTS];
 
-/* Find out what there is; in the process that measures, as OpenSSL looks at its environment. */
-void subjects_init(const struct image *image, const struct level *level);
+/*
+ * Find out what there is; in the process that measures, as OpenSSL looks at its environment.
+ * With the path of another image, there is only that one beside the first.
+ */
+void subjects_init(const struct image *image, const struct level *level, const char *other);
 void worker_init(struct worker *worker);
 
 /* The i-th of @count states in memory from new_states(). */

@@ -295,6 +295,7 @@ chain_of() {
 end_of() {
 	local all
 	all=$(in_tree config vgetrandom.series)
+	[[ " $all " == *" $1 "* ]] || die "$1 is none of the series in the tree: $all"
 	if [[ $1 == "${all##* }" ]]; then
 		say HEAD
 	else
