@@ -29,8 +29,8 @@ config_files() {
 	for name in $CONFIGS ${VARIANT:+"$VARIANT.config" "$VARIANT-$VGETRANDOM_ARCH.config"}; do
 		[[ $name == "$VARIANT-$VGETRANDOM_ARCH.config" && ! -e $TOP/configs/$name ]] ||
 			say "$TOP/configs/$name"
-		[[ $name != base.config || ! -e $TREE/drivers/virt/vmclock.c ]] ||
-			say "$TOP/configs/vmclock.config"
+		name=$TOP/configs/${name%.config}-vmclock.config
+		[[ ! -e $name || ! -e $TREE/drivers/virt/vmclock.c ]] || say "$name"
 	done
 }
 

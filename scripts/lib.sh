@@ -139,6 +139,52 @@ need_qemu() {
 		die "ACCEL=kvm, but /dev/kvm does not exist or is not writable for you"
 }
 
+has_vmclock() {
+	local help
+	help=$("$1" -device vmclock,help 2>&1) && [[ $help == *vmclock* && $help != *"not found"* ]]
+}
+
+# Unpack the packages into a new directory, with a command RUN in it. It must not load the
+# modules of another QEMU.
+# unpack_qemu DIRECTORY PACKAGE...
+unpack_qemu() {
+	local dir=$1 deb modules
+	shift
+	rm -rf "$dir" "$dir.tmp"
+	for deb; do
+		dpkg-deb -x "$deb" "$dir.tmp"
+	done
+	modules=$(cd "$dir.tmp" && echo usr/lib/*/qemu)
+	{
+		say "#!/bin/sh"
+		say "export QEMU_MODULE_DIR=$dir/$modules"
+		say "exec $dir/usr/bin/$QEMU_BINARY -L $dir/usr/share/qemu -L $VMCLOCK_FIRMWARE \"\$@\""
+	} >"$dir.tmp/run"
+	chmod +x "$dir.tmp/run"
+	mv "$dir.tmp" "$dir"
+}
+
+# Set QEMU_VMCLOCK to a QEMU that has the device: the user's, or one that is unpacked in
+# build/ and not installed. Otherwise say in WHY_NO_VMCLOCK why there is none, and fail.
+find_vmclock() {
+	local debs=() dir=$BUILD/qemu-vmclock
+	QEMU_VMCLOCK=$QEMU
+	! has_vmclock "$QEMU" || return 0
+	QEMU_VMCLOCK=$dir/run
+	WHY_NO_VMCLOCK="$QEMU_BINARY has none"
+	[[ -n ${VMCLOCK_RELEASE:-} ]] || return 1
+	mapfile -t debs < <("$TOP/scripts/fetch" "$VMCLOCK_RELEASE" "${VMCLOCK_PACKAGES[@]}" \
+		2> >(tee "$LOG/vmclock.err" >&2))
+	wait "$!" || {
+		WHY_NO_VMCLOCK=$(tail -n 1 "$LOG/vmclock.err")
+		return 1
+	}
+	[[ -e $dir/run && ! ${debs[0]} -nt $dir ]] || unpack_qemu "$dir" "${debs[@]}"
+	# shellcheck disable=SC2034 # for the caller
+	WHY_NO_VMCLOCK="the QEMU of $VMCLOCK_RELEASE does not run, or has no vmclock"
+	has_vmclock "$QEMU_VMCLOCK"
+}
+
 # One run at a time in a clone. Scripts called by the script that holds the lock pass.
 lock() {
 	[[ -z ${VGETRANDOM_LOCKED:-} ]] || return 0

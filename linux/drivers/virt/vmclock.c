@@ -159,3 +159,7 @@ module_platform_driver(vmclock_driver);
 
 MODULE_DESCRIPTION("vmclock: tells the RNG of clones of the virtual machine");
 MODULE_LICENSE("GPL");
+
+#ifdef CONFIG_VMCLOCK_KUNIT_TEST
+#include "vmclock_test.c"
+#endif

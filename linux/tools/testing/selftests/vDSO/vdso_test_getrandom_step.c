@@ -30,6 +30,7 @@
 #include "vgetrandom_test.h"
 #include "vgetrandom_chacha.h"
 #include "vgetrandom_step.h"
+#include "vgetrandom_vmclock.h"
 #include "../kselftest_harness.h"
 
 /* How often in a row a run has to go wrong */
@@ -56,8 +57,9 @@ enum {
 	DO_FORK		= 1 << 2,	/* fork without a signal */
 	DO_COPY		= 1 << 3,	/* restore the state in the child */
 	DO_RESEED	= 1 << 4,	/* have the kernel reseed */
-	DO_SIGNAL	= 1 << 5,	/* deliver a signal */
-	DO_SEND		= 1 << 6,	/* send one from another processor */
+	DO_VMCLOCK	= 1 << 5,	/* change the hypervisor's word */
+	DO_SIGNAL	= 1 << 6,	/* deliver a signal */
+	DO_SEND		= 1 << 7,	/* send one from another processor */
 };
 
 /* What the handler of the signal does, in this order */
@@ -91,6 +93,7 @@ enum {
 	RESEEDED,
 	FORKED,
 	CLONED,
+	CLONED_UNNOTICED,
 	DRAWS,
 	DRAWS_ON_ANOTHER_STACK,
 	WIPES,
@@ -112,6 +115,9 @@ static const struct event events[] = {
 	[RESEEDED] = { "kernel reseeded", DO_RESEED },
 	[FORKED] = { "process forked", DO_FORK },
 	[CLONED] = { "virtual machine cloned", DO_FORK | DO_COPY | DO_RESEED },
+	[CLONED_UNNOTICED] = {
+		"virtual machine cloned, unnoticed by the kernel", DO_FORK | DO_COPY | DO_VMCLOCK
+	},
 	[DRAWS] = { "handler draws", DO_SIGNAL, DRAW },
 	[DRAWS_ON_ANOTHER_STACK] = {
 		"handler draws on another stack", DO_SIGNAL, ON_ALTSTACK | DRAW
@@ -194,6 +200,7 @@ struct scene {
 };
 
 static struct scene *scene;
+static struct vmclock *vmclock;
 static int other_cpu = -1;		/* for the thread that sends signals */
 static int send_pipe[2], sent_pipe[2];
 
@@ -580,6 +587,8 @@ static bool happen(struct step_actor *actor, const struct event *event,
 		return false;
 	if (event->tracer & DO_RESEED && !reseed())
 		return false;
+	if (event->tracer & DO_VMCLOCK)
+		vmclock_become_clone(vmclock);
 	if (event->tracer & DO_SIGNAL)
 		*sig = signals[nr];
 	if (event->tracer & DO_SEND)
@@ -1221,6 +1230,8 @@ static const char *impossible(const struct event *event)
 		return "reseeding is not permitted";
 	if (event->tracer & DO_RECLAIM && !reclaims)
 		return "reclaiming another process's page is not permitted";
+	if (event->tracer & DO_VMCLOCK && !vmclock)
+		return "no vmclock, or no access to its page (CONFIG_DEVMEM)";
 	if (event->tracer & DO_SEND && other_cpu < 0)
 		return "there is only one processor";
 	return NULL;
@@ -1564,6 +1575,7 @@ FIXTURE_VARIANT_ADD(event, page_reclaimed) { RECLAIMED };
 FIXTURE_VARIANT_ADD(event, kernel_reseeded) { RESEEDED };
 FIXTURE_VARIANT_ADD(event, process_forked) { FORKED };
 FIXTURE_VARIANT_ADD(event, virtual_machine_cloned) { CLONED };
+FIXTURE_VARIANT_ADD(event, virtual_machine_cloned_unnoticed) { CLONED_UNNOTICED };
 FIXTURE_VARIANT_ADD(event, handler_draws) { DRAWS };
 FIXTURE_VARIANT_ADD(event, handler_draws_on_another_stack) { DRAWS_ON_ANOTHER_STACK };
 FIXTURE_VARIANT_ADD(event, handler_wipes) { WIPES };
@@ -1663,6 +1675,7 @@ int main(int argc, char **argv)
 	find_vgetrandom();
 	need_vgetrandom();
 	choose_extent();
+	vmclock = vmclock_open();
 	if (!prepare() || !record_all())
 		ksft_exit_fail_msg("cannot prepare\n");
 	ksft_print_msg("state of %u bytes, batch of %zu\n",

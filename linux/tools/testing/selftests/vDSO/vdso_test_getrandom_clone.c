@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vdso_test_getrandom_clone.c: clones that the kernel has not noticed
+ *
+ * The test plays the hypervisor and changes the word by which a vmclock tells of a
+ * clone. getrandom() in the vDSO must see that before the kernel does. To the kernel and
+ * to other programs, the machine is a clone each time.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+
+#include "vgetrandom_test.h"
+#include "vgetrandom_vmclock.h"
+#include "../kselftest_harness.h"
+
+#ifndef GRND_TIMESTAMP
+#define GRND_TIMESTAMP 0x0008
+#endif
+
+#define DRIVER "/sys/bus/platform/drivers/vmclock/"
+
+#define THREADS 3
+#define ROUNDS 20
+
+static struct vmclock *vmclock;
+
+static int draw_around_clone(void *clones)
+{
+	void *state = warm_state();
+
+	if (!state)
+		return 1;
+	if (clones)
+		vmclock_become_clone(vmclock);
+	return vgr_draw(work.buffer, work.len, state) == (ssize_t)work.len ? 0 : 2;
+}
+
+TEST(clone_is_noticed_by_the_next_draw)
+{
+	static const size_t lens[] = { 1, 4, 32, 64, 256, 1000 };
+	struct watch watch;
+	struct calls calls;
+	size_t i;
+
+	ASSERT_TRUE(watch_work(&watch, vgr.page));
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		work.len = lens[i];
+		if (!count_calls(draw_around_clone, vmclock, &watch, &calls))
+			SKIP(return, "clone: tracing not permitted");
+		EXPECT_EQ(0, calls.status);
+		EXPECT_GE(calls.reseeds + calls.handed, 2);
+		EXPECT_EQ(0, vgr_repeats(work.buffer, work.len));
+	}
+}
+
+/* Two draws, of which only the first comes after a clone */
+static int draw_after_clone(void *unused)
+{
+	unsigned char byte;
+	void *state = warm_state();
+
+	if (!state)
+		return 1;
+	vmclock_become_clone(vmclock);
+	if (vgr_draw(&byte, 1, state) != 1)
+		return 2;
+	return vgr_draw(work.buffer, work.len, state) == (ssize_t)work.len ? 0 : 3;
+}
+
+TEST(clone_costs_each_state_one_system_call)
+{
+	struct watch watch;
+	struct calls calls;
+	int tries;
+
+	ASSERT_TRUE(watch_work(&watch, vgr.page));
+	work.len = 4;
+	/* The kernel may reseed for other reasons, too. */
+	for (tries = 0; tries < 5; tries++) {
+		if (!count_calls(draw_after_clone, NULL, &watch, &calls))
+			SKIP(return, "clone: tracing not permitted");
+		ASSERT_EQ(0, calls.status);
+		ASSERT_EQ(0, calls.handed);
+		/* The first draw, and the one that served the clone, with its state */
+		if (calls.reseeds <= 3)
+			break;
+	}
+	EXPECT_LT(tries, 5);
+}
+
+TEST(clone_changes_both_cookies_at_once)
+{
+	uint64_t before[2], after[2];
+
+	memset(before, 0, sizeof(before));
+	ASSERT_EQ(16, vgr.call(before, sizeof(before), GRND_TIMESTAMP, NULL, 0));
+	memcpy(after, before, sizeof(after));
+	vmclock_become_clone(vmclock);
+	ASSERT_EQ(16, vgr.call(after, sizeof(after), GRND_TIMESTAMP, NULL, 0));
+	EXPECT_NE(before[0], after[0]);
+	EXPECT_NE(before[1], after[1]);
+}
+
+/*
+ * The device goes, and comes back
+ */
+
+static bool write_name(const char *file, const char *name)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, name, strlen(name)) == (ssize_t)strlen(name);
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static atomic_bool enough;
+static atomic_uint drawn;
+
+/* Draw until told to stop. The result is NULL if each draw was right. */
+static void *keep_drawing(void *unused)
+{
+	unsigned char last[8] = { }, bytes[8];
+	void *state = warm_state();
+
+	if (!state)
+		return "no state";
+	while (!atomic_load(&enough)) {
+		if (vgr_draw(bytes, sizeof(bytes), state) != sizeof(bytes))
+			return "a draw failed";
+		if (!memcmp(bytes, last, sizeof(bytes)))
+			return "a draw was repeated";
+		memcpy(last, bytes, sizeof(bytes));
+		atomic_fetch_add(&drawn, 1);
+	}
+	return NULL;
+}
+
+/* Wait until all of the threads, or one of them many times, have drawn. */
+static void let_draw(void)
+{
+	unsigned int begin = atomic_load(&drawn);
+
+	while (atomic_load(&drawn) - begin < 1000)
+		sched_yield();
+}
+
+TEST(device_may_go_and_come_back)
+{
+	pthread_t threads[THREADS];
+	unsigned long start;
+	struct watch watch;
+	struct calls calls;
+	char name[64];
+	void *wrong;
+	int i;
+
+	ASSERT_TRUE(watch_work(&watch, vgr.page));
+	work.len = 32;
+	ASSERT_TRUE(vmclock_name(name, &start));
+	if (access(DRIVER "unbind", W_OK))
+		SKIP(return, "device: removing it is not permitted");
+	for (i = 0; i < THREADS; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, keep_drawing, NULL));
+	for (i = 0; i < ROUNDS; i++) {
+		ASSERT_TRUE(write_name(DRIVER "unbind", name));
+		let_draw();
+		/* Nobody looks at the page any more. */
+		vmclock_become_clone(vmclock);
+		let_draw();
+		ASSERT_TRUE(write_name(DRIVER "bind", name));
+		let_draw();
+		vmclock_become_clone(vmclock);
+	}
+	atomic_store(&enough, true);
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_join(threads[i], &wrong));
+		EXPECT_EQ(NULL, wrong) {
+			TH_LOG("thread %d: %s", i, (char *)wrong);
+		}
+	}
+
+	/* It is looked at as before. */
+	if (!count_calls(draw_around_clone, vmclock, &watch, &calls))
+		SKIP(return, "clone: tracing not permitted");
+	EXPECT_EQ(0, calls.status);
+	EXPECT_GE(calls.reseeds + calls.handed, 2);
+}
+
+int main(int argc, char **argv)
+{
+	find_vgetrandom();
+	need_vgetrandom();
+	vmclock = vmclock_open();
+	if (!vmclock)
+		ksft_exit_skip("no vmclock, or no access to its page (CONFIG_DEVMEM)\n");
+	return test_harness_run(argc, argv);
+}
