@@ -7,7 +7,7 @@
 #: make quick    the vDSO image alone: checks, known-answer tests; KUnit
 #: make test     check the series, build it, boot it on several processors, run all tests
 #: make test FAST=1  the same without the slow checks; make test-full adds the slowest ones
-#: make test-peer  run the same tests on the kernel that Debian 13 packages, compare case by case
+#: make test-peer  run the same tests on kernels that Debian 13 packages, compare case by case
 #: make test-base  run the base's own selftests on its kernel and on the series'
 #: make test-debug  run the tests on kernels with KASAN, lockdep and the like, and with KCSAN
 #: make breaks   break the code on purpose, check that the tests fail

@@ -41,7 +41,8 @@ export KERNEL_VERSION VGETRANDOM_ARCH
 	die "KERNEL_VERSION=$KERNEL_VERSION is not known; there is: $(choices kernels)"
 # A kernel's file may leave these out.
 SERIES_FILE='' SERIES_WORD='' OPEN_SOURCES='' MM_SELFTESTS=mm BASE_SELFTESTS=''
-PEER_RELEASE='' PEER_PACKAGE=''
+CLIENTS_RELEASE=
+declare -A PEERS=()
 # shellcheck source=arch/default
 . "$TOP/arch/$VGETRANDOM_ARCH"
 # shellcheck source=kernels/default

@@ -129,7 +129,7 @@ value()
 {
 	awk -v name="$1" '$2 == name { print $3 }' "$header"
 }
-available=$(($(value VGETRANDOM_STACK_BLOCK) - $(value VGETRANDOM_RECORD_SIZE)))
+available=$(value VGETRANDOM_STACK_SIZE)
 checked=
 for object; do
 	usage=${object%.o}.su

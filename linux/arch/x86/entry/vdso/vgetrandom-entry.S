@@ -64,9 +64,9 @@ SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 	mov	%rsp, %rbp
 	.cfi_def_cfa_register	%rbp
 
-	/* The record, at the top of a block. */
+	/* The record, above the stack of the drawing code. */
 	and	$-VGETRANDOM_STACK_BLOCK, %rsp
-	sub	$VGETRANDOM_RECORD_SIZE, %rsp
+	sub	$(VGETRANDOM_STACK_BLOCK - VGETRANDOM_STACK_SIZE), %rsp
 	mov	%rdi, VGETRANDOM_RECORD_BUFFER(%rsp)
 	mov	%rsi, VGETRANDOM_RECORD_LEN(%rsp)
 	mov	%edx, VGETRANDOM_RECORD_FLAGS(%rsp)
@@ -87,8 +87,8 @@ SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 	 */
 .Ldrawn:
 	xor	%ecx, %ecx
-	.set	at, -VGETRANDOM_BLOCK_RECORD
-	.rept	VGETRANDOM_BLOCK_RECORD / 8
+	.set	at, -VGETRANDOM_STACK_SIZE
+	.rept	VGETRANDOM_STACK_SIZE / 8
 	mov	%rcx, at(%rsp)
 	.set	at, at + 8
 	.endr

@@ -4,13 +4,15 @@
 
 /*
  * The stack during a draw. The drawing code has a block of stack to itself, which
- * is aligned to its own size and has a record of the call at its top:
+ * is aligned to its own size and has a record of the call in it:
  *
  *	block + VGETRANDOM_STACK_BLOCK ->
+ *					  nothing
+ *
  *					  return address	\ what a function called by
  *	VGETRANDOM_RECORD_FRAME        ->  saved frame pointer	/ the entry point would push
  *					  arguments, callee-saved registers
- *	record			       ->
+ *	block + VGETRANDOM_STACK_SIZE  ->  record
  *					  return addresses and frames of the drawing code
  *	block			       ->
  *
@@ -18,7 +20,8 @@
  * thereby the record. The kernel relies on that when it sends a call to the
  * landing pad. The build checks that the drawing code fits below the record.
  */
-#define VGETRANDOM_STACK_BLOCK		256
+#define VGETRANDOM_STACK_BLOCK		512	/* a power of two */
+#define VGETRANDOM_STACK_SIZE		224	/* of the drawing code, a multiple of 16 */
 
 /* Offsets into the record. */
 #define VGETRANDOM_RECORD_BUFFER	0
@@ -31,11 +34,9 @@
 #define VGETRANDOM_RECORD_R14		56
 #define VGETRANDOM_RECORD_R15		64
 #define VGETRANDOM_RECORD_FRAME		72
-#define VGETRANDOM_RECORD_SIZE		96	/* keeps the stack aligned to 16 */
 
-/* Offsets from the bottom of the block. */
-#define VGETRANDOM_BLOCK_RECORD		(VGETRANDOM_STACK_BLOCK - VGETRANDOM_RECORD_SIZE)
-#define VGETRANDOM_BLOCK_FRAME		(VGETRANDOM_BLOCK_RECORD + VGETRANDOM_RECORD_FRAME)
+/* Offset from the bottom of the block. */
+#define VGETRANDOM_BLOCK_FRAME		(VGETRANDOM_STACK_SIZE + VGETRANDOM_RECORD_FRAME)
 
 /*
  * What the assembly of the fast path assumes about struct vgetrandom_state and
