@@ -201,7 +201,6 @@ struct scene {
 
 static struct scene *scene;
 static struct vmclock *vmclock;
-static uintptr_t after_call;		/* where the interrupted call returns to */
 static int other_cpu = -1;		/* for the thread that sends signals */
 static int send_pipe[2], sent_pipe[2];
 
@@ -542,10 +541,7 @@ static bool may_reclaim(void)
 	       !close(fd);
 }
 
-/*
- * Fork the actor where it is, with the child stopped there, too. If wanted, restore the
- * state in the child.
- */
+/* Fork the actor where it is. If wanted, restore the state in the child. */
 static bool fork_actor(struct step_actor *actor, bool copy)
 {
 	unsigned char state[vgr.page];
@@ -557,28 +553,8 @@ static bool fork_actor(struct step_actor *actor, bool copy)
 	if (child < 0)
 		return false;
 	scene->child = child;
-	return !copy || poke_state(child, scene->state, state);
-}
-
-static bool release_child(void)
-{
-	return !ptrace(PTRACE_DETACH, scene->child, NULL, 0L);
-}
-
-/*
- * The system calls of one clone would tell the other one, too, because they have one
- * kernel. So let both complete their calls before either does anything else.
- */
-static bool complete_both_calls(struct step_actor *actor)
-{
-	double limit = seconds() + 10;
-
-	if (!step_run_to(actor, after_call, 1) || !release_child())
-		return false;
-	while (!__atomic_load_n(&scene->part[1].returned, __ATOMIC_ACQUIRE))
-		if (sched_yield() || seconds() > limit)
-			return false;
-	return true;
+	return (!copy || poke_state(child, scene->state, state)) &&
+	       !ptrace(PTRACE_DETACH, child, NULL, 0L);
 }
 
 /* Have the actor's other thread send a signal to the stopped one. */
@@ -611,13 +587,8 @@ static bool happen(struct step_actor *actor, const struct event *event,
 		return false;
 	if (event->tracer & DO_RESEED && !reseed())
 		return false;
-	if (event->tracer & DO_VMCLOCK) {
+	if (event->tracer & DO_VMCLOCK)
 		vmclock_become_clone(vmclock);
-		if (!complete_both_calls(actor))
-			return false;
-	} else if (event->tracer & DO_FORK && !release_child()) {
-		return false;
-	}
 	if (event->tracer & DO_SIGNAL)
 		*sig = signals[nr];
 	if (event->tracer & DO_SEND)
@@ -1052,11 +1023,9 @@ static bool record(struct step_actor *actor, enum kind kind, unsigned int len)
 	struct route *route = &routes[kind][len];
 
 	memset(scene->handler, 0, sizeof(scene->handler));
-	if (!start(actor, kind, lengths[len]) ||
-	    !step_record(actor, vgr_in_vdso, &route->trace))
-		return false;
-	after_call = step_ip(actor);
-	return run_to_phase(actor, DONE, 0) && run_to_phase(actor, TOP, 0) &&
+	return start(actor, kind, lengths[len]) &&
+	       step_record(actor, vgr_in_vdso, &route->trace) &&
+	       run_to_phase(actor, DONE, 0) && run_to_phase(actor, TOP, 0) &&
 	       choose_boundaries(route) &&
 	       route->trace.syscalls == reseeds(kind);
 }
@@ -1324,8 +1293,7 @@ static const struct event *pick_event(void)
 
 	do {
 		event = &events[pick(ARRAY_SIZE(events))];
-	} while (impossible(event) || event->handler & CANCEL || event->twice ||
-		 event->tracer & DO_VMCLOCK);
+	} while (impossible(event) || event->handler & CANCEL || event->twice);
 	return event;
 }
 
