@@ -2,8 +2,8 @@
 /*
  * vgetrandom_vmclock.h: play the hypervisor of a machine that has a vmclock
  *
- * The hypervisor tells of a clone by changing a word in a page of memory. Through
- * /dev/mem, a test can change it, too, and the kernel does not notice until it looks.
+ * The hypervisor tells of a clone by changing a word in a page of memory. A test can do
+ * the same through /dev/mem. The kernel does not notice until it looks.
  */
 #ifndef VGETRANDOM_VMCLOCK_H
 #define VGETRANDOM_VMCLOCK_H
