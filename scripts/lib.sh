@@ -373,8 +373,8 @@ series_functions() {
 # A line for each case of a boot, one for the kernel's log, and one for data races.
 # results_of_boot NAME DESCRIPTION
 results_of_boot() {
-	into "$LOG/series.functions" series_functions
-	"$TOP/scripts/results" boot "$LOG/boot-$1" "$2" "$LOG/series.functions"
+	into "$LOG/boot-$1.functions" series_functions
+	"$TOP/scripts/results" boot "$LOG/boot-$1" "$2" "$LOG/boot-$1.functions"
 }
 
 # Print "pass DESCRIPTION" or "fail DESCRIPTION" for the command.

@@ -12,6 +12,7 @@
  *	# start: DIRECTORY/PROGRAM ARGUMENTS as root|user[,MODE...]
  *	...
  *	# end: exit N | signal N | timeout | absent
+ *	# took N s
  *
  * and at the very end "# done".
  */
@@ -301,6 +302,7 @@ static bool is_absent(const struct test *test)
 static void run_test(const struct test *test, FILE *out)
 {
 	bool in_time;
+	time_t begin = time(NULL);
 	int status;
 	pid_t pid;
 
@@ -319,6 +321,7 @@ static void run_test(const struct test *test, FILE *out)
 	in_time = wait_for(pid, test->limit, &status);
 	kill_the_rest();
 	report_end(out, in_time, status);
+	fprintf(out, "# took %lld s\n", (long long)(time(NULL) - begin));
 }
 
 static bool is_wanted(const struct test *test, char **lists)
