@@ -23,12 +23,16 @@ kmake() {
 	make -C "$TREE" O="$OUT" "${variables[@]}" "$@"
 }
 
-# The files of configs/ for this kernel, in the order in which they count.
+# The files of configs/ for this kernel, in the order in which they count. A variant whose
+# name begins with the version is used instead of the one without.
 config_files() {
 	local name
 	for name in $CONFIGS ${VARIANT:+"$VARIANT.config" "$VARIANT-$VGETRANDOM_ARCH.config"}; do
-		[[ $name == "$VARIANT-$VGETRANDOM_ARCH.config" && ! -e $TOP/configs/$name ]] ||
+		if [[ $name == "$VARIANT.config" && -e $TOP/configs/$KERNEL_VERSION-$name ]]; then
+			say "$TOP/configs/$KERNEL_VERSION-$name"
+		elif [[ $name != "$VARIANT-$VGETRANDOM_ARCH.config" || -e $TOP/configs/$name ]]; then
 			say "$TOP/configs/$name"
+		fi
 		name=$TOP/configs/${name%.config}-vmclock.config
 		[[ ! -e $name || ! -e $TREE/drivers/virt/vmclock.c ]] || say "$name"
 	done
