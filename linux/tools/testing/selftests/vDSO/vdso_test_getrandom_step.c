@@ -541,7 +541,7 @@ static bool may_reclaim(void)
 	       !close(fd);
 }
 
-/* Fork the actor where it is. If wanted, restore the state in the child. */
+/* Fork the actor where it is. The child stays stopped; if wanted, restore its state. */
 static bool fork_actor(struct step_actor *actor, bool copy)
 {
 	unsigned char state[vgr.page];
@@ -553,8 +553,7 @@ static bool fork_actor(struct step_actor *actor, bool copy)
 	if (child < 0)
 		return false;
 	scene->child = child;
-	return (!copy || poke_state(child, scene->state, state)) &&
-	       !ptrace(PTRACE_DETACH, child, NULL, 0L);
+	return !copy || poke_state(child, scene->state, state);
 }
 
 /* Have the actor's other thread send a signal to the stopped one. */
@@ -589,6 +588,10 @@ static bool happen(struct step_actor *actor, const struct event *event,
 		return false;
 	if (event->tracer & DO_VMCLOCK)
 		vmclock_become_clone(vmclock);
+	/* A clone learns that it is one before it goes on. */
+	if (event->tracer & DO_FORK &&
+	    ptrace(PTRACE_DETACH, scene->child, NULL, 0L))
+		return false;
 	if (event->tracer & DO_SIGNAL)
 		*sig = signals[nr];
 	if (event->tracer & DO_SEND)
