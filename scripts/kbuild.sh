@@ -85,15 +85,19 @@ goals_for() {
 	while read -r file; do
 		[[ -e $TREE/$file ]] || continue
 		case $file in
+		lib/vdso/getrandom_abort.c) is_on HAVE_VDSO_GETRANDOM_ABORT ;;
 		"$VDSO_DIR"/* | lib/vdso/* | include/vdso/*) say "$VDSO_DIR/"; continue ;;
-		tools/* | *_test.c | *_kunit.c) continue ;;
+		tools/* | arch/*/tools/* | *_test.c | *_kunit.c) continue ;;
 		mm/ksm.c) is_on KSM ;;
 		mm/huge_memory.c) is_on TRANSPARENT_HUGEPAGE ;;
 		mm/mempolicy.c) is_on NUMA ;;
 		fs/proc/task_mmu.c) is_on PROC_FS ;;
 		fs/proc/proc_sysctl.c) is_on PROC_SYSCTL ;;
 		mm/memcontrol.c) is_on MEMCG ;;
+		mm/memremap.c) is_on ZONE_DEVICE ;;
+		mm/userfaultfd.c) is_on USERFAULTFD ;;
 		mm/migrate_device.c) is_on DEVICE_MIGRATION ;;
+		kernel/futex/core.c) is_on FUTEX ;;
 		kernel/events/uprobes.c) is_on UPROBES ;;
 		drivers/net/wireguard/*) is_on WIREGUARD ;;
 		drivers/virt/vmgenid.c) is_on VMGENID ;;
