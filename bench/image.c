@@ -119,6 +119,12 @@ static int64_t elf_symbol(const struct elf *elf, const char *name)
 	return symbol->st_value;
 }
 
+/* Names in 6.1 and in mainline. */
+static int64_t elf_either(const struct elf *elf, const char *ours, const char *mainline)
+{
+	return elf_symbol(elf, find_symbol(elf, ours) ? ours : mainline);
+}
+
 static const Elf64_Phdr *elf_load_segment(const struct elf *elf)
 {
 	size_t i;
@@ -129,16 +135,58 @@ static const Elf64_Phdr *elf_load_segment(const struct elf *elf)
 	errx(1, "%s has nothing to load", elf->path);
 }
 
-/* struct alt_instr of <asm/alternative.h> */
-struct alt_instr {
+/* struct alt_instr of <asm/alternative.h>, in the kernels that the image may be of */
+struct alt_instr_6_1 {
+	int32_t		instr_offset;
+	int32_t		repl_offset;
+	uint16_t	cpuid;		/* and ALTINSTR_FLAG_INV */
+	uint8_t		instrlen;
+	uint8_t		replacementlen;
+} __attribute__((packed));
+
+struct alt_instr_7_3 {
 	int32_t		instr_offset;
 	int32_t		repl_offset;
 	uint16_t	cpuid;
+	uint16_t	flags;
 	uint8_t		instrlen;
 	uint8_t		replacementlen;
 } __attribute__((packed));
 
 #define ALTINSTR_FLAG_INV	(1 << 15)
+#define ALT_FLAG_NOT		(1 << 0)
+
+/* One of either kind */
+struct alternative {
+	uint8_t		*instr;
+	const uint8_t	*repl;
+	int		feature;
+	bool		want;		/* apply it where the feature is, or where it is not? */
+	uint8_t		instrlen;
+	uint8_t		replacementlen;
+};
+
+/* Read the one at @at, and return where the next one is. */
+static uint8_t *read_alternative(struct alternative *alt, uint8_t *at, bool is_mainline)
+{
+	const struct alt_instr_6_1 *a = (const void *)at;
+	const struct alt_instr_7_3 *b = (const void *)at;
+
+	alt->instr = at + a->instr_offset;
+	alt->repl = at + offsetof(struct alt_instr_6_1, repl_offset) + a->repl_offset;
+	if (is_mainline) {
+		alt->feature = b->cpuid;
+		alt->want = !(b->flags & ALT_FLAG_NOT);
+		alt->instrlen = b->instrlen;
+		alt->replacementlen = b->replacementlen;
+		return at + sizeof(*b);
+	}
+	alt->feature = a->cpuid & ~ALTINSTR_FLAG_INV;
+	alt->want = !(a->cpuid & ALTINSTR_FLAG_INV);
+	alt->instrlen = a->instrlen;
+	alt->replacementlen = a->replacementlen;
+	return at + sizeof(*a);
+}
 
 /* Features that are not a level's are not there; getrandom() asks for no others. */
 static bool level_has(const struct level *level, int feature)
@@ -151,8 +199,10 @@ static bool level_has(const struct level *level, int feature)
 	return false;
 }
 
-static void patch(uint8_t *instr, const uint8_t *repl, const struct alt_instr *alt)
+static void patch(const struct alternative *alt)
 {
+	const uint8_t *repl = alt->repl;
+	uint8_t *instr = alt->instr;
 	int32_t distance;
 
 	memcpy(instr, repl, alt->replacementlen);
@@ -170,21 +220,19 @@ static bool apply_alternatives(uint8_t *text, const struct elf *elf, const struc
 {
 	const Elf64_Shdr *section = elf_section(elf, ".altinstructions");
 	bool found = level->feature == FEATURE_NONE;
-	struct alt_instr *alt, *end;
-	int feature;
-	bool want;
+	bool is_mainline = find_symbol(elf, "vdso_u_rng_data");
+	struct alternative alt;
+	uint8_t *at, *end;
 
 	if (!section)
 		return found;
-	alt = (void *)(text + section->sh_addr);
-	end = (void *)(text + section->sh_addr + section->sh_size);
-	for (; alt < end; alt++) {
-		feature = alt->cpuid & ~ALTINSTR_FLAG_INV;
-		want = !(alt->cpuid & ALTINSTR_FLAG_INV);
-		found |= feature == level->feature;
-		if (level_has(level, feature) == want)
-			patch((uint8_t *)&alt->instr_offset + alt->instr_offset,
-			      (uint8_t *)&alt->repl_offset + alt->repl_offset, alt);
+	at = text + section->sh_addr;
+	end = at + section->sh_size;
+	while (at < end) {
+		at = read_alternative(&alt, at, is_mainline);
+		found |= alt.feature == level->feature;
+		if (level_has(level, alt.feature) == alt.want)
+			patch(&alt);
 	}
 	return found;
 }
@@ -198,7 +246,7 @@ void image_load(struct image *image, const char *path, const struct level *level
 
 	elf_open(&elf, path);
 	segment = elf_load_segment(&elf);
-	before = -elf_symbol(&elf, "vvar_start");
+	before = -elf_either(&elf, "vvar_start", "vdso_u_data");
 	image->size = (segment->p_memsz + PAGE - 1) & -PAGE;
 
 	area = mmap(where, before + image->size, PROT_READ | PROT_WRITE,
@@ -212,7 +260,8 @@ void image_load(struct image *image, const char *path, const struct level *level
 		err(1, "mprotect");
 
 	image->text = area;
-	image->rng = (void *)(area + elf_symbol(&elf, "vdso_rng_data"));
+	image->rng = (void *)(area + elf_either(&elf, "vdso_rng_data", "vdso_u_rng_data"));
+	image->is_model = find_symbol(&elf, "vdso_rng_data");
 	image->has_check = find_symbol(&elf, "vdso_vmclock");
 	image_publish(image, 1);
 	image->getrandom = (vgetrandom_fn)(area + elf_symbol(&elf, "__vdso_getrandom"));
@@ -225,6 +274,8 @@ void image_publish(const struct image *image, uint64_t generation)
 	if (image->has_check)
 		image->rng->check = generation ? generation : 1ULL << 63;
 	image->rng->generation = generation;
+	if (!image->is_model)	/* is_ready of mainline's struct vdso_rng_data */
+		*(volatile uint8_t *)&image->rng->incarnation = 1;
 }
 
 void *running_vdso_symbol(const char *name)

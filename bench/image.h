@@ -46,6 +46,7 @@ struct image {
 	size_t				size;
 	volatile struct rng_page	*rng;
 	bool				has_check;	/* the series "clones" added it */
+	bool				is_model;	/* model.c has its algorithm */
 	vgetrandom_fn			getrandom;
 	struct vgetrandom_opaque_params	params;
 	bool				has_level;	/* there was something to patch for it */

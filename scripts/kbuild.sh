@@ -159,7 +159,9 @@ make_selftest() {
 # Build the program that checks and measures the vDSO image natively.
 build_bench() {
 	mkdir -p "$BUILD/bench"
-	grep '^#define [A-Z0-9]*_FEATURE_' "$TREE/$CPU_FEATURES_HEADER" >"$BUILD/bench/cpufeatures.h"
+	# Without comments: some contain another beginning of one.
+	sed -n 's,^\(#define [A-Z0-9]*_FEATURE_[^/]*\).*,\1,p' "$TREE/$CPU_FEATURES_HEADER" \
+		>"$BUILD/bench/cpufeatures.h"
 	gcc -O2 -Wall -Wextra -Werror -pthread -iquote "$BUILD/bench" -o "$BUILD/bench/bench" \
 		"$TOP"/bench/*.c -ldl
 }

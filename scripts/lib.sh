@@ -339,9 +339,13 @@ chain_of() {
 	say "${below:+$(chain_of "$below") }$1"
 }
 
-# The last commit of one of the series in the tree.
+# The last commit of one of the series in the tree; base is the kernel without any.
 end_of() {
 	local all
+	if [[ $1 == base ]]; then
+		say refs/tags/base
+		return
+	fi
 	all=$(in_tree config vgetrandom.series)
 	[[ " $all " == *" $1 "* ]] || die "$1 is none of the series in the tree: $all"
 	if [[ $1 == "${all##* }" ]]; then
