@@ -42,6 +42,7 @@ export KERNEL_VERSION VGETRANDOM_ARCH
 # A kernel's file may leave these out.
 SERIES_FILE='' SERIES_WORD='' OPEN_SOURCES='' MM_SELFTESTS=mm BASE_SELFTESTS=''
 CLIENTS_RELEASE=
+# shellcheck disable=SC2034 # for scripts/test
 CLANG=clang
 declare -A PEERS=()
 # shellcheck source=arch/default
