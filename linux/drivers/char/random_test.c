@@ -1092,14 +1092,17 @@ static unsigned long loads_by(struct kunit *test, void (*use)(void), unsigned lo
 static void clone_after_the_check_starts_over(struct kunit *test)
 {
 	const struct use_case *use_case = test->param_value;
-	unsigned long before, usual;
+	unsigned long before, usual = ULONG_MAX;
+	int i;
 
 	if (use_case->use == expire_timer || use_case->use == ask_for_cookies)
 		kunit_skip(test, "has no output of the key");
 
 	/* The last load is after the last check, but before the key is used. */
 	use_case->use();
-	usual = loads_by(test, use_case->use, ULONG_MAX);
+	/* An interrupt that draws adds to them. */
+	for (i = 0; i < 5; i++)
+		usual = min(usual, loads_by(test, use_case->use, ULONG_MAX));
 	KUNIT_ASSERT_GT(test, usual, 0);
 	before = base_crng.clones;
 	KUNIT_EXPECT_GT(test, loads_by(test, use_case->use, usual - 1), usual);
