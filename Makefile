@@ -36,7 +36,7 @@
 #: APPEND        more of the guest's kernel command line         none
 #: TIMEOUT       seconds that the guest may be silent; a boot    120
 #:               may take ten times that
-#: MINUTES       make test: what has not begun then is skipped   60
+#: MINUTES       make test: starts no check after this time      60
 #: BEFORE        make bench, make cost: a series; compare with the  none
 #:               image, or kernel, that ends with that one
 #: FORCE=1       make tree: set edits in build/linux aside       off

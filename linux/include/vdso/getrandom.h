@@ -92,7 +92,9 @@ extern unsigned long vdso_vmclock_pfn;
  * @pfn: Number of the page frame, or 0 if there is none.
  *
  * Processes that have another page mapped get this one with their next access. A process
- * that is missed, because it is just being forked, makes system calls instead of draws.
+ * can be missed while it is being forked. It makes system calls instead of draws, unless
+ * the marker is 0 and zeros were mapped: then it finds out about a clone no earlier
+ * than the kernel.
  *
  * Context: Process context, may sleep.
  */

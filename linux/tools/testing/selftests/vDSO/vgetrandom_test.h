@@ -38,7 +38,7 @@ static const char fine[] = "fine";
  * Prerequisites
  */
 
-/* Skip the test unless the function exists, be it switched off or not. */
+/* Skip the test unless the function exists. It may be switched off. */
 static inline void find_vgetrandom(void)
 {
 	/* Test processes exit without flushing. */
