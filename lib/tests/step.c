@@ -8,8 +8,7 @@
  * the library is, and at a few later.
  */
 #define _GNU_SOURCE
-#include "../vgetrandom.c"
-#include "tap.h"
+#include "states.h"
 #include <sched.h>
 #include <setjmp.h>
 
@@ -90,14 +89,6 @@ static void draw_and_record(size_t size)
 
 	shared->short_results += vgr_getrandom(buf, size, 0) != (ssize_t)size;
 	record(buf, size);
-}
-
-static void wipe(void)
-{
-	size_t pages = (STATES + vgr.per_page - 1) / vgr.per_page;
-
-	if (vgr.base && madvise(vgr.base, pages * vgr.page_size, MADV_DONTNEED))
-		give_up("madvise");
 }
 
 static void act(int signal)

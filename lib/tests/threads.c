@@ -1,21 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* threads - states of threads: handed out once, returned clean, enough for some only. */
 #define _GNU_SOURCE
-#include "../vgetrandom.c"
-#include "tap.h"
-
-enum { STACK = 64 << 10 };
-
-static pthread_attr_t small;
-
-static size_t taken(void)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < STATES; i++)
-		count += __atomic_load_n(&table.owner[i], __ATOMIC_SEQ_CST) != NULL;
-	return count;
-}
+#include "states.h"
 
 /* States that are free, but not clean. Nobody may draw meanwhile. */
 static size_t count_dirty(void)
@@ -40,23 +26,13 @@ static size_t count_dirty(void)
 static size_t resident_kib(void)
 {
 	unsigned char here[8192];
-	size_t pages = (STATES + vgr.per_page - 1) / vgr.per_page, count = 0;
+	size_t pages = mapping_size() / vgr.page_size, count = 0;
 
-	if (pages > sizeof(here) || mincore(vgr.base, pages * vgr.page_size, here))
+	if (pages > sizeof(here) || mincore(vgr.base, mapping_size(), here))
 		give_up("mincore");
 	for (size_t i = 0; i < pages; i++)
 		count += here[i] & 1;
 	return count * vgr.page_size / 1024;
-}
-
-static void start(pthread_t *thread, void *(*function)(void *), void *arg)
-{
-	int error = pthread_create(thread, &small, function, arg);
-
-	if (error) {
-		errno = error;
-		give_up("pthread_create");
-	}
 }
 
 static void *draw_one(void *value)
@@ -138,7 +114,7 @@ static void test_more_than_states(bool count_them)
 
 	pthread_barrier_init(&crowd.barrier, NULL, count + 1);
 	for (; started < count; started++) {
-		int error = pthread_create(&threads[started], &small, draw_in_crowd, &values[2 * started]);
+		int error = try_to_start(&threads[started], draw_in_crowd, &values[2 * started]);
 
 		if (error) {
 			printf("# %d threads: %s\n", started, strerror(error));
@@ -181,12 +157,10 @@ static bool stop;
 
 static void *drop_pages(void *unused)
 {
-	size_t size = (STATES + vgr.per_page - 1) / vgr.per_page * vgr.page_size;
-
 	(void)unused;
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		madvise(vgr.base, size, MADV_PAGEOUT);
-		madvise(vgr.base, size, MADV_DONTNEED);
+		madvise(vgr.base, mapping_size(), MADV_PAGEOUT);
+		madvise(vgr.base, mapping_size(), MADV_DONTNEED);
 		sched_yield();
 	}
 	return NULL;
@@ -283,8 +257,6 @@ int main(void)
 {
 	bool counted = count_calls();
 
-	pthread_attr_init(&small);
-	pthread_attr_setstacksize(&small, STACK);
 	if (!counted)
 		printf("# system calls cannot be counted here\n");
 	test_one_by_one();
