@@ -159,6 +159,9 @@ static int refused_all(void)
 		LOAD_NUMBER,
 		ON_CALL(SYS_getrandom, SECCOMP_RET_ERRNO | ENOSYS),
 		ON_CALL(SYS_openat, SECCOMP_RET_ERRNO | ENOENT),
+#ifdef SYS_open
+		ON_CALL(SYS_open, SECCOMP_RET_ERRNO | ENOENT),
+#endif
 		OTHERWISE(SECCOMP_RET_ALLOW),
 	};
 
