@@ -28,7 +28,9 @@
  * Nothing here takes a lock, allocates memory or blocks signals, and every function
  * may be interrupted anywhere, also by itself, and be left by longjmp().
  */
-#define _GNU_SOURCE
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -45,7 +47,9 @@
 #include "vgetrandom.h"
 
 /* Threads beyond this number make system calls. Unused states cost addresses only. */
-#define STATES		4096
+#ifndef STATES
+# define STATES		4096
+#endif
 /* Slots of a thread; more than one only after a draw that did not end. */
 #define SLOTS		4
 /* How often a thread may find its slot busy before it moves on to another one. */

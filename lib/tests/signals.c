@@ -36,6 +36,7 @@ struct storm {
 	ucontext_t contexts[CONTEXTS], first;
 	int current;
 	timer_t timer;
+	volatile sig_atomic_t over;
 	long pause;
 };
 
@@ -67,7 +68,8 @@ static void set_timer(void)
 {
 	struct itimerspec once = { .it_value.tv_nsec = storm->pause + storm->signals * 997 % 16384 };
 
-	if (timer_settime(storm->timer, 0, &once, NULL))
+	/* The thread sanitizer delivers signals late. */
+	if (!storm->over && timer_settime(storm->timer, 0, &once, NULL))
 		give_up("timer_settime");
 }
 
@@ -170,6 +172,7 @@ static void *weather(void *arg)
 		draw_until_end();
 		storm->may_jump = 0;
 	}
+	storm->over = 1;
 	timer_delete(storm->timer);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	/* With the timer gone and the signal blocked, nothing draws any more. */
@@ -253,8 +256,8 @@ int main(void)
 	test("handlers draw on another stack, pages are dropped", DRAW, true, true);
 	test("handlers jump out", JUMP, false, false);
 	test("handlers jump out, pages are dropped", JUMP, false, true);
-	if (!CONTEXT_SWITCHES) {
-		skip("handlers switch contexts", "the C library does not have them");
+	if (!CONTEXT_SWITCHES || SANITIZED || getenv("TEST_EMULATED")) {
+		skip("handlers switch contexts", "musl, sanitizers and qemu-user cannot");
 		return finish();
 	}
 	test("handlers switch contexts", SWITCH, false, false);

@@ -3,8 +3,13 @@
 #ifndef STATES_H
 #define STATES_H
 
-#include "../vgetrandom.c"
 #include "tap.h"
+
+/* Sanitizers do not stand thousands of threads, nor small stacks. */
+#if SANITIZED
+# define STATES		64
+#endif
+#include "../vgetrandom.c"
 
 __attribute__((unused))
 static size_t taken(void)
@@ -39,7 +44,7 @@ static int try_to_start(pthread_t *thread, void *(*function)(void *), void *arg)
 
 	if (!ready) {
 		pthread_attr_init(&small);
-		pthread_attr_setstacksize(&small, 64 << 10);
+		pthread_attr_setstacksize(&small, SANITIZED ? 1 << 20 : 64 << 10);
 		ready = true;
 	}
 	return pthread_create(thread, &small, function, arg);

@@ -26,6 +26,18 @@
 #include <time.h>
 #include <unistd.h>
 
+/* With a sanitizer of clang or gcc? Each of them follows less than a program may do. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+# define SANITIZED 1
+#elif defined(__has_feature)
+# if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#  define SANITIZED 1
+# endif
+#endif
+#ifndef SANITIZED
+# define SANITIZED 0
+#endif
+
 static int tap_cases, tap_failures;
 
 /* Print "ok" or "not ok" for a case. What follows " # " is a remark. */
