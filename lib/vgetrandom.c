@@ -28,7 +28,9 @@
  * Nothing here takes a lock, allocates memory or blocks signals, and every function
  * may be interrupted anywhere, also by itself, and be left by longjmp().
  */
-#define _GNU_SOURCE
+#ifndef _GNU_SOURCE
+# define _GNU_SOURCE
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -45,7 +47,9 @@
 #include "vgetrandom.h"
 
 /* Threads beyond this number make system calls. Unused states cost addresses only. */
-#define STATES		4096
+#ifndef STATES
+# define STATES		4096
+#endif
 /* Slots of a thread; more than one only after a draw that did not end. */
 #define SLOTS		4
 /* How often a thread may find its slot busy before it moves on to another one. */
@@ -66,7 +70,7 @@
 enum phase {
 	UNUSED,
 	BUSY,		/* being set up */
-	NO_MEMORY,	/* there is a function, but there was no memory for states */
+	NO_MEMORY,	/* there is a function, but there was no memory, or no key */
 	NO_FUNCTION,
 	READY,
 	OVER,		/* being unloaded: no thread gets a state any more */
@@ -97,6 +101,7 @@ static struct {
 	size_t state_size;
 	size_t limit;		/* longer requests are left to the system call */
 	enum phase phase;
+	bool has_key;
 	pthread_key_t key;
 	char *base;
 	size_t page_size;
@@ -316,22 +321,25 @@ static void begin_child(void)
 }
 
 /* Without a destructor that can be set without memory, no thread gets a state. */
-static bool make_key(void)
+static enum phase make_key(void)
 {
+	if (vgr.has_key)
+		return READY;
 	if (pthread_key_create(&vgr.key, end_thread))
-		return false;
+		return NO_MEMORY;
 #ifdef __GLIBC__
 	/* The values of later keys are allocated by pthread_setspecific(). */
 	if (vgr.key >= 32) {
 		pthread_key_delete(vgr.key);
-		return false;
+		return NO_FUNCTION;
 	}
 #endif
 	if (pthread_atfork(NULL, NULL, begin_child)) {
 		pthread_key_delete(vgr.key);
-		return false;
+		return NO_MEMORY;
 	}
-	return true;
+	vgr.has_key = true;
+	return READY;
 }
 
 static enum phase map_states(const struct vgr_params *params)
@@ -347,12 +355,12 @@ static enum phase map_states(const struct vgr_params *params)
 	return READY;
 }
 
-static enum phase set_up(bool again)
+static enum phase set_up(void)
 {
 	struct vgr_params params = {};
+	enum phase phase;
 
-	if (!again)
-		vgr.function = vgr_find_function();
+	vgr.function = vgr_find_function();
 	if (!vgr.function || vgr.function(NULL, 0, 0, &params, ~0UL))
 		return NO_FUNCTION;
 	vgr.page_size = sysconf(_SC_PAGESIZE);
@@ -364,9 +372,8 @@ static enum phase set_up(bool again)
 	vgr.per_page = vgr.page_size / vgr.stride;
 	__atomic_store_n(&vgr.limit, vgr.state_size < SMALL_STATE ? SMALL_LIMIT : SIZE_MAX,
 			 __ATOMIC_RELAXED);
-	if (!again && !make_key())
-		return NO_FUNCTION;
-	return map_states(&params);
+	phase = make_key();
+	return phase == READY ? map_states(&params) : phase;
 }
 
 /* Draws that other threads make meanwhile, and handlers here, are system calls. */
@@ -379,7 +386,7 @@ static enum phase prepare(void)
 	if (!__atomic_compare_exchange_n(&vgr.phase, &phase, BUSY, false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE))
 		return phase;
-	phase = set_up(phase == NO_MEMORY);
+	phase = set_up();
 	__atomic_store_n(&vgr.phase, phase, __ATOMIC_RELEASE);
 	return phase;
 }
@@ -402,9 +409,8 @@ static void load(void)
 __attribute__((destructor(101)))
 static void unload(void)
 {
-	enum phase phase = __atomic_exchange_n(&vgr.phase, OVER, __ATOMIC_ACQ_REL);
-
-	if (phase == READY || phase == NO_MEMORY)
+	__atomic_store_n(&vgr.phase, OVER, __ATOMIC_RELEASE);
+	if (vgr.has_key)
 		pthread_key_delete(vgr.key);
 }
 
