@@ -11,6 +11,7 @@
 #include "states.h"
 #include <sched.h>
 #include <setjmp.h>
+#include <ucontext.h>
 
 #ifdef __x86_64__
 #include <sys/ptrace.h>
@@ -185,6 +186,61 @@ static void draw_under_steps(const struct kind *kind)
 		_exit(0);
 }
 
+/* --- Two contexts, which handlers switch between in the middle of a draw each */
+
+static ucontext_t main_context, other_context, main_in_handler, other_in_handler;
+static unsigned char other_bytes[16];
+static volatile bool switched, gone_on;
+
+static void draw_in_other(void)
+{
+	__asm__ volatile("int3" : : : "memory");
+	shared->short_results += vgr_getrandom(other_bytes, sizeof(other_bytes), 0) !=
+				 sizeof(other_bytes);
+	/* Some draws are shorter than the parent's steps. */
+	while (!gone_on)
+		;
+	swapcontext(&other_context, &main_context);
+}
+
+static void switch_to_other(int signal)
+{
+	(void)signal;
+	switched = true;
+	swapcontext(&main_in_handler, &other_context);
+}
+
+static void switch_back(int signal)
+{
+	(void)signal;
+	wipe();
+	swapcontext(&other_in_handler, &main_in_handler);
+}
+
+static void draw_in_two_contexts(void)
+{
+	static char stack[64 << 10];
+	unsigned char buf[BUFFER] = {};
+
+	forget_thread();
+	draw_and_record(8);
+	switched = gone_on = false;
+	memset(other_bytes, 0, sizeof(other_bytes));
+	getcontext(&other_context);
+	other_context.uc_stack.ss_sp = stack;
+	other_context.uc_stack.ss_size = sizeof(stack);
+	makecontext(&other_context, draw_in_other, 0);
+	stepped_draw(buf, 16);
+	record(buf, 16);
+	if (switched) {
+		gone_on = true;
+		swapcontext(&main_context, &other_in_handler);
+		record(other_bytes, sizeof(other_bytes));
+	}
+	for (int i = 0; i < AFTER; i++)
+		draw_and_record(16);
+}
+
 static void ignore(int signal)
 {
 	(void)signal;
@@ -195,15 +251,21 @@ static void be_stepped(const struct kind *kind)
 {
 	/* A breakpoint of a child's child, which nobody traces, has no effect. */
 	struct sigaction trap = { .sa_handler = ignore };
-	struct sigaction usr1 = { .sa_handler = act };
+	struct sigaction usr1 = { .sa_handler = kind ? act : switch_to_other };
+	struct sigaction usr2 = { .sa_handler = switch_back };
 
 	sigaction(SIGTRAP, &trap, NULL);
 	sigaction(SIGUSR1, &usr1, NULL);
+	sigaction(SIGUSR2, &usr2, NULL);
 	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
 		give_up("PTRACE_TRACEME");
 	raise(SIGSTOP);
-	while (!shared->last)
-		draw_under_steps(kind);
+	while (!shared->last) {
+		if (kind)
+			draw_under_steps(kind);
+		else
+			draw_in_two_contexts();
+	}
 	_exit(0);
 }
 
@@ -283,10 +345,8 @@ static int next_boundary(int boundary, int length, bool all)
 	return next < end ? next : end + boundary % 8;
 }
 
-static void test(const struct kind *kind, const struct action *action, bool all)
+static pid_t start_child(const struct kind *kind, const struct action *action)
 {
-	int length, tried = 0, boundary;
-	size_t bad;
 	pid_t pid;
 
 	memset(shared, 0, sizeof(*shared) - sizeof(shared->values));
@@ -298,6 +358,47 @@ static void test(const struct kind *kind, const struct action *action, bool all)
 		be_stepped(kind);
 	status_of(pid);
 	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL);
+	return pid;
+}
+
+/*
+ * The first draw is left where it is in the library, before it gets to the vDSO, and the
+ * second one anywhere. Steps cost time: with "all", each pair of boundaries is tried.
+ */
+enum { FIRST = 40, SECOND = 130 };
+
+static void test_contexts(bool all)
+{
+	pid_t pid = start_child(NULL, NULL);
+	int tried = 0;
+	size_t bad;
+
+	for (int first = 0; first < FIRST; first++) {
+		for (int second = 1; second < SECOND; second += all ? 1 : 3) {
+			if (interrupt_at(pid, first))
+				break;
+			for (int step = (second + first) % SECOND; step; step--)
+				resume(PTRACE_SINGLESTEP, pid, 0);
+			resume(PTRACE_CONT, pid, SIGUSR2);
+			tried++;
+		}
+	}
+	shared->last = true;
+	resume(PTRACE_CONT, pid, 0);
+	bad = count_bad(shared->values, shared->count);
+	check(!bad && !shared->dropped && !shared->short_results && !shared->leaked && tried > 10,
+	      "two contexts, switched by handlers # %d pairs of boundaries, %zu values; "
+	      "%zu zero or repeated, %zu short, %zu states leaked",
+	      tried, shared->count, bad, shared->short_results, shared->leaked);
+}
+
+static void test(const struct kind *kind, const struct action *action, bool all)
+{
+	int length, tried = 0, boundary;
+	size_t bad;
+	pid_t pid;
+
+	pid = start_child(kind, action);
 	length = interrupt_at(pid, 1000000);
 	shared->length = length;
 	/* Not the same ones for each action */
@@ -339,6 +440,7 @@ int main(int argc, char **argv)
 	stay_here();
 	shared = shared_memory(sizeof(*shared));
 	vgr_prepare();
+	test_contexts(all);
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
 		for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 			test(&kinds[k], &actions[i], all);
