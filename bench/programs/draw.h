@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#define LIMIT		65536
+#define LIMIT		(1 << 20)
 #define LONG_ENOUGH	60e6	/* nanoseconds */
 
 static unsigned char buffer[LIMIT];
