@@ -19,6 +19,7 @@
 #: make lib-install  install it: PREFIX=/usr/local, DESTDIR=
 #: make demo-vmfork  two clones of a machine side by side, and what tells them apart
 #: make bench    measure getrandom() of the built image on this machine, beside other generators
+#: make bench-programs  measure what programs of this machine gain by lib/
 #: make cost     count the instructions of kernel operations, on the base and on the series
 #: make clean    remove all build output; keep build/linux, downloads and logs
 #: make help     this text
@@ -43,7 +44,7 @@
 #:               image, or kernel, that ends with that one
 #: FORCE=1       make tree: set edits in build/linux aside       off
 
-run tree export bench breaks cost:
+run tree export bench bench-programs breaks cost:
 	@scripts/$@
 shell:
 	@scripts/run shell
@@ -67,5 +68,5 @@ clean:
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile | sed 1d
 
-.PHONY: run tree export bench cost shell test quick check test-full test-base test-debug \
+.PHONY: run tree export bench bench-programs cost shell test quick check test-full test-base test-debug \
 	test-peer demo-vmfork breaks lib lib-install clean help

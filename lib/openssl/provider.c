@@ -14,9 +14,8 @@
  * each CHUNK bytes, and stream.c makes these from the key, which is then erased. This is as
  * good as a direct draw with regard to
  *
- * - strength: the key has 256 random bits. At most 256 blocks of AES come from one key, so
- *   they could be told from random ones, because they never repeat, with a probability of
- *   at most 2^-112.
+ * - strength: the key has 256 random bits. At most 256 blocks of AES come from one key. They
+ *   never repeat, which tells them from random ones with an advantage of at most 2^-112.
  * - what was returned before: no key outlives its chunk, and no key leads to another.
  * - fork(): keys are drawn after it. A fork() by a signal handler within a call makes the
  *   child, whose call goes on as well, start again.
