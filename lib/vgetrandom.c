@@ -455,10 +455,11 @@ static int fill(void *buf, size_t len)
 	while (len) {
 		ssize_t result = draw(next, len, 0);
 
-		if (unlikely(result < 0)) {
+		if (unlikely(result <= 0)) {
 			if (result == -EINTR)
 				continue;
-			return result;
+			/* A filter can make the system call return 0. */
+			return result ? result : -EIO;
 		}
 		next += result;
 		len -= result;
@@ -568,7 +569,7 @@ int vgr_prepare(void)
 	char byte;
 
 	if (phase != READY) {
-		errno = phase == NO_MEMORY ? ENOMEM : ENOSYS;
+		errno = phase == NO_MEMORY ? ENOMEM : phase == BUSY ? EAGAIN : ENOSYS;
 		return -1;
 	}
 	if (!slot || !take(slot)) {

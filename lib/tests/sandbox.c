@@ -134,6 +134,29 @@ static int refused(void)
 	return 0;
 }
 
+/* Success without a byte */
+static int nothing(void)
+{
+	struct sock_filter code[] = {
+		LOAD_NUMBER,
+		ON_CALL(SYS_getrandom, SECCOMP_RET_ERRNO | 0),
+		OTHERWISE(SECCOMP_RET_ALLOW),
+	};
+	char buf[16];
+
+	if (access("/dev/urandom", R_OK))
+		return 4;
+	if (FILTER(code))
+		return 2;
+	alarm(10);
+	errno = 0;
+	if (vgr_getentropy(buf, sizeof(buf)) != -1 || errno != EIO)
+		return 1;
+	for (int i = 0; i < 64; i++)
+		vgr_random_buf(&values[i], sizeof(values[i]));
+	return all_differ() ? 0 : 1;
+}
+
 /* arc4random() has the device then. */
 static int refused_to_random(void)
 {
@@ -198,6 +221,7 @@ int main(void)
 	}
 	report("after vgr_prepare(), getrandom() kills as well", status, 0);
 	report("getrandom() is refused: so is the first draw, with its error", in_child(refused), 0);
+	report("getrandom() returns nothing: the others notice", in_child(nothing), 0);
 	report("getrandom() is refused: vgr_random() reads the device", in_child(refused_to_random), 0);
 	report("getrandom() is refused, no device: vgr_random() aborts",
 	       in_child(refused_all) & 0xff7f, SIGABRT);

@@ -50,7 +50,7 @@ static const struct kind {
 };
 
 /* The library has fewer boundaries before and behind the vDSO's code than that. */
-enum { EDGE = 150, END = 40, MANY = PATIENCE + 2, AFTER = 3, VALUES = 2000000, BUFFER = 256 };
+enum { FIRST_EDGE = 150, EDGE = 60, END = 40, MANY = PATIENCE + 2, AFTER = 3, VALUES = 2000000, BUFFER = 256 };
 
 static struct shared {
 	const struct action *action;
@@ -333,15 +333,15 @@ static size_t count_bad(uint64_t *values, size_t count)
 	return bad;
 }
 
-static int next_boundary(int boundary, int length, bool all)
+static int next_boundary(int boundary, int length, int edge, bool all)
 {
 	int end = length - END, next;
 
-	if (all || boundary < EDGE || length < 2 * EDGE)
+	if (all || boundary < edge || length < 300)
 		return boundary + 1;
 	if (boundary >= end)
 		return boundary + 8;
-	next = boundary + (end - EDGE) / 12;
+	next = boundary + (end - edge) / 12;
 	return next < end ? next : end + boundary % 8;
 }
 
@@ -365,7 +365,7 @@ static pid_t start_child(const struct kind *kind, const struct action *action)
  * The first draw is left where it is in the library, before it gets to the vDSO, and the
  * second one anywhere. Steps cost time: with "all", each pair of boundaries is tried.
  */
-enum { FIRST = 40, SECOND = 130 };
+enum { FIRST = 30, SECOND = 130 };
 
 static void test_contexts(bool all)
 {
@@ -374,7 +374,7 @@ static void test_contexts(bool all)
 	size_t bad;
 
 	for (int first = 0; first < FIRST; first++) {
-		for (int second = 1; second < SECOND; second += all ? 1 : 3) {
+		for (int second = 1; second < SECOND; second += all ? 1 : 4) {
 			if (interrupt_at(pid, first))
 				break;
 			for (int step = (second + first) % SECOND; step; step--)
@@ -410,7 +410,7 @@ static void test(const struct kind *kind, const struct action *action, bool all)
 		if (end && boundary >= length)
 			break;
 		tried++;
-		boundary = next_boundary(boundary, length, all);
+		boundary = next_boundary(boundary, length, kind->first ? FIRST_EDGE : EDGE, all);
 	}
 	shared->last = true;
 	resume(PTRACE_CONT, pid, 0);

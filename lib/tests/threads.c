@@ -133,7 +133,7 @@ static void test_more_than_states(bool count_them)
 		made = calls() - made;
 	if (vgr.base) {
 		check(held == STATES, "more threads than states: all states are taken # %zu by %d", held, count);
-		check(owners_are_distinct(), "more threads than states: each state has another owner");
+		check(owners_are_distinct(), "more threads than states: each state has one owner");
 		if (count_them)
 			check(made >= 100 && made < 100 + STATES / 2,
 			      "more threads than states: the others make system calls # %lu", made);
@@ -152,9 +152,47 @@ static void test_more_than_states(bool count_them)
 	free(threads);
 }
 
-/* --- Batches of threads that draw while the kernel drops their pages */
+/* --- Threads that do nothing but get a state and return it */
 
+static unsigned long claims, shared_states;
 static bool stop;
+
+static void *claim_and_return(void *unused)
+{
+	(void)unused;
+	for (unsigned long i = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); i++) {
+		vgr_random();
+		/* Sometimes others have time to get the same one. */
+		if (i % 64 == 0)
+			sched_yield();
+		if (self.slot &&
+		    __atomic_load_n(&table.owner[index_of(self.slot->state)], __ATOMIC_RELAXED) != self.slot)
+			__atomic_fetch_add(&shared_states, 1, __ATOMIC_RELAXED);
+		end_thread(&self);
+		memset(&self, 0, sizeof(self));
+		__atomic_fetch_add(&claims, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void test_claims(void)
+{
+	enum { THREADS = 8 };
+	struct timespec time = { 0, scaled(900) * 1000000l };
+	pthread_t threads[THREADS];
+
+	stop = false;
+	for (int i = 0; i < THREADS; i++)
+		start(&threads[i], claim_and_return, NULL);
+	nanosleep(&time, NULL);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	check(!shared_states, "claims at the same time: each state has one owner # %lu of %lu had not",
+	      shared_states, claims);
+}
+
+/* --- Batches of threads that draw while the kernel drops their pages */
 
 static void *drop_pages(void *unused)
 {
@@ -186,6 +224,7 @@ static void test_batches(void)
 	struct value *values = calloc(count, sizeof(*values)), *next = values;
 	pthread_t threads[BATCH], dropper;
 
+	stop = false;
 	if (vgr.base)
 		start(&dropper, drop_pages, NULL);
 	for (int i = 0; i < batches; i++) {
@@ -266,6 +305,7 @@ int main(void)
 		printf("# system calls cannot be counted here\n");
 	test_one_by_one();
 	test_more_than_states(counted);
+	test_claims();
 	test_batches();
 	test_destructors();
 	return finish();
