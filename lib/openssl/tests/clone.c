@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * clone.c: the long path with a kernel made up here, which counts the draws, has
- * GRND_TIMESTAMP or not, and is cloned, reseeded or broken at a chosen draw.
+ * GRND_TIMESTAMP or not, and is cloned, reseeded or broken at a chosen draw. Also what
+ * generators ask of their parent, with lengths that OpenSSL's own ones do not use.
  */
 #include "../provider.c"
 
@@ -112,6 +113,55 @@ static bool is_right(bool has_cookies, unsigned int first, unsigned int keys)
 	       kernel.keys == keys && !kernel.direct;
 }
 
+static void *allocate(size_t len, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(len);
+}
+
+static void clear_free(void *p, size_t len, const char *file, int line)
+{
+	(void)len;
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+static size_t seed_len(struct context *c, int entropy, size_t min, size_t max)
+{
+	unsigned char *seed = NULL;
+	size_t len = get_seed(c, &seed, entropy, min, max, 0, NULL, 0);
+
+	if (!len != !seed)
+		return SIZE_MAX;
+	if (seed)
+		clear_seed(c, seed, len);
+	return len;
+}
+
+static void check_parent(void)
+{
+	struct context c = { &provider, true };
+	unsigned char bytes[64];
+
+	provider.direct_max = DIRECT_MAX;
+	provider.secure_malloc = allocate;
+	provider.secure_clear_free = clear_free;
+	judge(nonce(&c, NULL, 256, 0, 100) == 16 && nonce(&c, NULL, 256, 0, 10) == 10 &&
+	      nonce(&c, NULL, 256, 20, 100) == 20 && nonce(&c, bytes, 256, 20, 64) == 20,
+	      "a nonce is as long as it should be");
+	judge(!nonce(&c, bytes, 256, 20, 10) && !nonce(&c, bytes, 257, 0, 64),
+	      "a nonce whose bounds or strength cannot be met is refused");
+	judge(seed_len(&c, 256, 0, 64) == 32 && seed_len(&c, 256, 48, 64) == 48 &&
+	      seed_len(&c, 121, 0, 64) == 16 && seed_len(&c, 0, 8, 64) == 8,
+	      "a seed has the entropy and the length that it should");
+	judge(!seed_len(&c, 256, 0, 31) && !seed_len(&c, 0, 8, 7), "a seed that is too long is refused");
+	c.is_instantiated = false;
+	judge(!nonce(&c, bytes, 256, 16, 64) && !seed_len(&c, 256, 0, 64),
+	      "without an instance, there is neither");
+}
+
 int main(void)
 {
 	unsigned int i;
@@ -144,6 +194,7 @@ int main(void)
 	}
 	judge(ok, "if the question for clones fails, the kernel makes all of it");
 	kernel.lose_cookies_at = 0;
+	check_parent();
 	kernel.fail_at = 3;
 	judge(!fill_with(true) && !fill_with(false), "a key that cannot be drawn is an error");
 	return failed;
