@@ -20,6 +20,32 @@ void stream_erase(void *p, size_t len)
 	__asm__ __volatile__("" : : "r" (p) : "memory");
 }
 
+#if defined(__x86_64__) || defined(__aarch64__)
+/* The first block that the key of bytes 0, 1, 2... makes, and the sixteenth one. */
+static const unsigned char aes_answers[2][BLOCK] = {
+	{ 0xf2, 0x90, 0x00, 0xb6, 0x2a, 0x49, 0x9f, 0xd0,
+	  0xa9, 0xf3, 0x9a, 0x6a, 0xdd, 0x2e, 0x77, 0x80 },
+	{ 0xc0, 0xde, 0x48, 0xd7, 0x69, 0xb1, 0x97, 0xcd,
+	  0x5c, 0xf9, 0xbb, 0x5f, 0x79, 0x8f, 0x49, 0xd0 },
+};
+
+/*
+ * Emulators have got these instructions wrong: QEMU 7.2 returns the first of two blocks
+ * twice. So make sure, once, that what is about to be used computes AES.
+ */
+__attribute__((unused))
+static int computes_aes(void (*fill)(void *out, size_t len, const unsigned char *key))
+{
+	unsigned char key[STREAM_KEY_SIZE], out[16][BLOCK];
+	int i;
+
+	for (i = 0; i < STREAM_KEY_SIZE; i++)
+		key[i] = i;
+	fill(out, sizeof(out), key);
+	return !memcmp(out[0], aes_answers[0], BLOCK) && !memcmp(out[15], aes_answers[1], BLOCK);
+}
+#endif
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
@@ -127,7 +153,8 @@ static AES void aes_fill(void *out, size_t len, const unsigned char *key)
 
 static int has_aes(void)
 {
-	return __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("aes");
+	return __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("aes") &&
+	       computes_aes(aes_fill);
 }
 
 #define VAES_LANES	8
@@ -191,7 +218,8 @@ static int has_vaes(void)
 
 	/* Not all compilers know the feature by its name. The kernel has enabled AVX2's registers. */
 	return has_aes() && __builtin_cpu_supports("avx2") &&
-	       __get_cpuid_count(7, 0, &a, &b, &c, &d) && c & 1U << 9;
+	       __get_cpuid_count(7, 0, &a, &b, &c, &d) && c & 1U << 9 &&
+	       computes_aes(vaes_fill);
 }
 #endif
 
@@ -287,7 +315,7 @@ static ARM_AES void arm_fill(void *out, size_t len, const unsigned char *key)
 
 static int has_arm_aes(void)
 {
-	return !!(getauxval(AT_HWCAP) & HWCAP_AES);
+	return getauxval(AT_HWCAP) & HWCAP_AES && computes_aes(arm_fill);
 }
 #endif
 
