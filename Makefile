@@ -21,6 +21,7 @@
 #: make bench    measure getrandom() of the built image on this machine, beside other generators
 #: make bench-programs  measure what programs of this machine gain by lib/
 #: make cost     count the instructions of kernel operations, on the base and on the series
+#: make deb      make Debian packages of the kernel and of libvgetrandom, in build/deb
 #: make clean    remove all build output; keep build/linux, downloads and logs
 #: make help     this text
 #:
@@ -40,11 +41,12 @@
 #: TIMEOUT       seconds that the guest may be silent; a boot    120
 #:               may take ten times that
 #: MINUTES       make test: starts no check after this time      60
+#: CONFIG        make deb: the configuration of the kernel       Debian's, for the cloud
 #: BEFORE        make bench, make cost: a series; compare with the  none
 #:               image, or kernel, that ends with that one
 #: FORCE=1       make tree: set edits in build/linux aside       off
 
-run tree export bench bench-programs breaks cost:
+run tree export bench bench-programs breaks cost deb:
 	@scripts/$@
 shell:
 	@scripts/run shell
@@ -64,9 +66,9 @@ lib-install:
 	@$(MAKE) -C lib install
 clean:
 	rm -rf lib/build
-	rm -rf build/out* build/breaks build/guest-* build/clients build/peer build/tmp build/each* build/passed
+	rm -rf build/out* build/breaks build/guest-* build/clients build/peer build/tmp build/each* build/passed build/deb*
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile | sed 1d
 
-.PHONY: run tree export bench bench-programs cost shell test quick check test-full test-base test-debug \
+.PHONY: run tree export bench bench-programs cost deb shell test quick check test-full test-base test-debug \
 	test-peer demo-vmfork breaks lib lib-install clean help

@@ -293,11 +293,18 @@ watch_job() {
 	[[ ! -t 1 ]] || printf '\r\033[K'
 }
 
+# On a full disk, the log may not say so: it is on that disk, too.
+is_disk_full() {
+	local log=$1 free
+	free=$(df --output=avail -k "$BUILD" | tail -n 1)
+	(( free < 1024 )) || grep -q 'No space left on device' "$log"
+}
+
 explain() {
 	local what=$1 log=$2
 	printf '\n' >&2
 	tail -n 20 "$log" >&2
-	if grep -q 'No space left on device' "$log"; then
+	if is_disk_full "$log"; then
 		die "$what failed: no space left on the disk of $BUILD"
 	fi
 	die "$what failed: the last lines of ${log#"$TOP"/} are above"
