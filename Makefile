@@ -15,8 +15,11 @@
 #: make export   write the commits of build/linux back to patches/ and to linux/
 #: make check    patches match the tree? apply? checkpatch? build?
 #: make shell    boot into a shell in the guest, the test programs in /tests
+#: make lib      build libvgetrandom in lib/build; make -C lib check tests it
+#: make lib-install  install it: PREFIX=/usr/local, DESTDIR=
 #: make demo-vmfork  two clones of a machine side by side, and what tells them apart
 #: make bench    measure getrandom() of the built image on this machine, beside other generators
+#: make bench-programs  measure what programs of this machine gain by lib/
 #: make cost     count the instructions of kernel operations, on the base and on the series
 #: make clean    remove all build output; keep build/linux, downloads and logs
 #: make help     this text
@@ -41,7 +44,7 @@
 #:               image, or kernel, that ends with that one
 #: FORCE=1       make tree: set edits in build/linux aside       off
 
-run tree export bench breaks cost:
+run tree export bench bench-programs breaks cost:
 	@scripts/$@
 shell:
 	@scripts/run shell
@@ -55,10 +58,15 @@ test-peer:
 	@scripts/check-against kernel=peer
 demo-vmfork:
 	@scripts/check-clones kind=demo
+lib:
+	@$(MAKE) -C lib
+lib-install:
+	@$(MAKE) -C lib install
 clean:
+	rm -rf lib/build
 	rm -rf build/out* build/breaks build/guest-* build/clients build/peer build/tmp build/each* build/passed
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile | sed 1d
 
-.PHONY: run tree export bench cost shell test quick check test-full test-base test-debug \
-	test-peer demo-vmfork breaks clean help
+.PHONY: run tree export bench bench-programs cost shell test quick check test-full test-base test-debug \
+	test-peer demo-vmfork breaks lib lib-install clean help

@@ -3,8 +3,9 @@
  * bench IMAGE CSV [LEVEL...] - check and measure getrandom() of a vDSO image beside
  * the running kernel's and other ways to get random bytes, at each level of the
  * processor or at those named.
- * bench against OTHER IMAGE CSV [LEVEL...] - the same, with another image in the place
- * of the running kernel's. No other subject has a turn.
+ * bench beside OTHER IMAGE CSV [LEVEL...] - the same, with another image in the place
+ * of the running kernel's.
+ * bench against OTHER IMAGE CSV [LEVEL...] - compare two images, and nothing else.
  * bench check IMAGE [LEVEL...] - only check it.
  *
  * Every figure comes from rounds in which each subject gets its turn, so that
@@ -13,6 +14,7 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -22,6 +24,10 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <x86intrin.h>
 
@@ -62,6 +68,7 @@ static int num_cpus;
 static FILE *csv;
 static const char *level_name;
 static const char *other_image;
+static bool images_only;
 
 static double clock_ns(clockid_t clock)
 {
@@ -647,6 +654,62 @@ static void measure_switch(size_t len)
 	printf("%12s %10.1f without any call before it\n", "", none.median);
 }
 
+/* In a process of its own: an error from each getrandom() system call, from now on. */
+static void refuse_system_calls(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		err(1, "seccomp");
+}
+
+/* Does a generator with a seed draw by itself? Without a seed, it must not seem to. */
+static int draw_alone(int which)
+{
+	const struct generator *g = &generators[which];
+	const size_t size = g->params.size_of_opaque_state;
+	size_t i;
+
+	g->fn(workers[0].buffer, 1, 0, workers[0].states[which], size);
+	refuse_system_calls();
+	for (i = 0; i < NUM_LENGTHS; i++)
+		if (lengths[i] != MIXED_LEN &&
+		    g->fn(workers[0].buffer, lengths[i], 0, workers[0].states[which], size) !=
+		    (ssize_t)lengths[i])
+			return 1;
+	memset(workers[0].states[which], 0, size);
+	return g->fn(workers[0].buffer, 1, 0, workers[0].states[which], size) >= 0;
+}
+
+/*
+ * Nothing would be gained from measuring a vDSO that makes the system call. The running
+ * kernel may reseed meanwhile, so try again.
+ */
+static void expect_to_draw_alone(int which)
+{
+	int tries, status;
+	pid_t pid;
+
+	for (tries = 0; tries < 3; tries++) {
+		fflush(stdout);
+		pid = fork();
+		if (!pid)
+			_exit(draw_alone(which));
+		if (pid < 0 || waitpid(pid, &status, 0) != pid)
+			err(1, "fork");
+		if (!status)
+			return;
+	}
+	errx(1, "%s: %s makes system calls", level_name, subjects[which].name);
+}
+
 static int measure(const char *path, const struct level *level)
 {
 	struct image image;
@@ -654,13 +717,16 @@ static int measure(const char *path, const struct level *level)
 	int i;
 
 	image_load(&image, path, level, NULL);
-	subjects_init(&image, level, other_image);
+	subjects_init(&image, level, other_image, images_only);
 	for (i = 0; i < num_cpus; i++)
 		worker_init(&workers[i]);
+	for (i = VDSO; i <= MAINLINE; i++)
+		if (subjects[i].available)
+			expect_to_draw_alone(i);
 	pin(cpus[0]);
 
 	measure_lengths(1);
-	if (other_image)
+	if (images_only)
 		return 0;
 	printf("many states, each one cold; the mean of %d calls, refills included\n", COLD_STATES);
 	progress("%s: many states, each one cold", level_name);
@@ -736,7 +802,7 @@ static bool run_level(const char *path, const struct level *level)
 		printf("%s: the image has no code for it\n", level->name);
 		return true;
 	}
-	result = image.is_model ? in_child(path, level, check) : CHECK_SKIPPED;
+	result = in_child(path, level, check);
 	if (result != CHECK_PASSED && result != CHECK_SKIPPED)
 		return false;
 	return !csv || !in_child(path, level, measure);
@@ -766,13 +832,14 @@ int main(int argc, char **argv)
 	const char *image;
 	size_t i;
 
-	if (argc > 3 && !strcmp(argv[1], "against")) {
+	if (argc > 3 && (!strcmp(argv[1], "against") || !strcmp(argv[1], "beside"))) {
+		images_only = !strcmp(argv[1], "against");
 		other_image = argv[2];
 		argc -= 2;
 		argv += 2;
 	}
 	if (argc < 3)
-		errx(2, "usage: bench [against OTHER] IMAGE CSV [LEVEL...] or bench check IMAGE [LEVEL...]");
+		errx(2, "usage: bench [beside OTHER|against OTHER] IMAGE CSV [LEVEL...] or bench check IMAGE [LEVEL...]");
 	if (!strcmp(argv[1], "check")) {
 		image = argv[2];
 	} else {

@@ -116,7 +116,7 @@ static bool dispatch(const struct image *image)
 /* Everything about one call that must come out the same. */
 struct side {
 	struct kernel		kernel;
-	struct model_state	*state;
+	void			*state;
 	uint8_t			*buffer;	/* MARGIN, MAX_LEN, MARGIN */
 	ssize_t			ret;
 };
@@ -129,14 +129,15 @@ static struct side *new_side(void)
 
 	if (!side || pages == MAP_FAILED)
 		return NULL;
-	side->state = (void *)pages;
+	side->state = pages;
 	side->buffer = calloc(1, MARGIN + MAX_LEN + MARGIN);
 	side->kernel.model.generation = 1;
 	side->kernel.model.getrandom = kernel_getrandom;
 	return side->buffer ? side : NULL;
 }
 
-static bool same(const struct side *a, const struct side *b, size_t len, const char **what)
+static bool same(const struct side *a, const struct side *b, size_t len, size_t state_size,
+		 const char **what)
 {
 	*what = "value returned";
 	if (a->ret != b->ret)
@@ -148,13 +149,13 @@ static bool same(const struct side *a, const struct side *b, size_t len, const c
 	if (memcmp(a->buffer, b->buffer, MARGIN + len + MARGIN))
 		return false;
 	*what = "state";
-	return !memcmp(a->state, b->state, sizeof(*a->state));
+	return !memcmp(a->state, b->state, state_size);
 }
 
 /* What may have happened to state and kernel since the last call. */
-enum event { NOTHING, RESEED, WIPE, NOT_READY, NEVER_READY, WILD_AVAIL, IN_PROGRESS, EVENTS };
+enum event { NOTHING, RESEED, WIPE, NOT_READY, NEVER_READY, DISTURBED, IN_PROGRESS, EVENTS };
 
-static void happen(enum event event, struct side *side, uint64_t value)
+static void happen(enum event event, const struct model *model, struct side *side, uint64_t value)
 {
 	side->kernel.calls = 0;
 	if (!side->kernel.model.generation)
@@ -165,20 +166,20 @@ static void happen(enum event event, struct side *side, uint64_t value)
 		side->kernel.model.generation++;
 		break;
 	case WIPE:
-		memset(side->state, 0, sizeof(*side->state));
+		memset(side->state, 0, model->state_size);
 		break;
 	case NOT_READY:
 		side->kernel.model.generation = 0;
 		break;
 	case NEVER_READY:	/* both generations are 0, and yet there is a batch */
 		side->kernel.model.generation = 0;
-		side->state->generation = 0;
+		model->set_generation(side->state, 0);
 		break;
-	case WILD_AVAIL:
-		side->state->avail = value;
+	case DISTURBED:
+		model->disturb(side->state, value);
 		break;
 	case IN_PROGRESS:
-		side->state->generation = UINT64_MAX;
+		model->set_generation(side->state, UINT64_MAX);
 		break;
 	default:
 		break;
@@ -197,13 +198,14 @@ static bool compare_call(const struct image *image, struct side *image_side, str
 			 size_t len, enum event event)
 {
 	struct side *sides[] = { image_side, model_side };
+	const struct model *model = image->model;
 	size_t align = below(MARGIN);
 	uint64_t kernel = below(UINT64_MAX), wild = wild_avail();
 	const char *what;
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
-		happen(event, sides[i], wild);
+		happen(event, model, sides[i], wild);
 		script(sides[i], kernel);
 		memset(sides[i]->buffer, 0xa5, MARGIN + len + MARGIN);
 	}
@@ -212,10 +214,10 @@ static bool compare_call(const struct image *image, struct side *image_side, str
 	image_publish(image, image_side->kernel.model.generation);
 	image_side->ret = image->getrandom(image_side->buffer + align, len, 0, image_side->state,
 					   image->params.size_of_opaque_state);
-	model_side->ret = model_getrandom(&model_side->kernel.model, model_side->state,
-					  model_side->buffer + align, len);
+	model_side->ret = model->getrandom(&model_side->kernel.model, model_side->state,
+					   model_side->buffer + align, len);
 
-	if (same(image_side, model_side, len, &what))
+	if (same(image_side, model_side, len, model->state_size, &what))
 		return true;
 	printf("a call for %zu bytes (event %d): another %s than the model's; %zd and %zd returned\n",
 	       len, event, what, image_side->ret, model_side->ret);
@@ -235,9 +237,13 @@ enum check_result check_image(const char *path, const struct level *level)
 		printf("%s: no memory for the check\n", name);
 		return CHECK_FAILED;
 	}
-	if (image.params.size_of_opaque_state != sizeof(struct model_state)) {
+	if (!image.model) {
+		printf("%s: not checked: there is no model of the image's algorithm\n", name);
+		return CHECK_SKIPPED;
+	}
+	if (image.params.size_of_opaque_state != image.model->state_size) {
 		printf("%s: a state has %u bytes, the model's %zu\n", name,
-		       image.params.size_of_opaque_state, sizeof(struct model_state));
+		       image.params.size_of_opaque_state, image.model->state_size);
 		return CHECK_FAILED;
 	}
 	dispatch_image = &image;

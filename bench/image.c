@@ -119,10 +119,10 @@ static int64_t elf_symbol(const struct elf *elf, const char *name)
 	return symbol->st_value;
 }
 
-/* Names in 6.1 and in mainline. */
-static int64_t elf_either(const struct elf *elf, const char *ours, const char *mainline)
+/* Is the image one of mainline, which has other names than 6.1 with the series? */
+static bool is_mainline(const struct elf *elf)
 {
-	return elf_symbol(elf, find_symbol(elf, ours) ? ours : mainline);
+	return find_symbol(elf, "vdso_u_rng_data");
 }
 
 static const Elf64_Phdr *elf_load_segment(const struct elf *elf)
@@ -167,14 +167,14 @@ struct alternative {
 };
 
 /* Read the one at @at, and return where the next one is. */
-static uint8_t *read_alternative(struct alternative *alt, uint8_t *at, bool is_mainline)
+static uint8_t *read_alternative(struct alternative *alt, uint8_t *at, bool mainline)
 {
 	const struct alt_instr_6_1 *a = (const void *)at;
 	const struct alt_instr_7_3 *b = (const void *)at;
 
 	alt->instr = at + a->instr_offset;
 	alt->repl = at + offsetof(struct alt_instr_6_1, repl_offset) + a->repl_offset;
-	if (is_mainline) {
+	if (mainline) {
 		alt->feature = b->cpuid;
 		alt->want = !(b->flags & ALT_FLAG_NOT);
 		alt->instrlen = b->instrlen;
@@ -220,7 +220,6 @@ static bool apply_alternatives(uint8_t *text, const struct elf *elf, const struc
 {
 	const Elf64_Shdr *section = elf_section(elf, ".altinstructions");
 	bool found = level->feature == FEATURE_NONE;
-	bool is_mainline = find_symbol(elf, "vdso_u_rng_data");
 	struct alternative alt;
 	uint8_t *at, *end;
 
@@ -229,7 +228,7 @@ static bool apply_alternatives(uint8_t *text, const struct elf *elf, const struc
 	at = text + section->sh_addr;
 	end = at + section->sh_size;
 	while (at < end) {
-		at = read_alternative(&alt, at, is_mainline);
+		at = read_alternative(&alt, at, is_mainline(elf));
 		found |= alt.feature == level->feature;
 		if (level_has(level, alt.feature) == alt.want)
 			patch(&alt);
@@ -240,13 +239,15 @@ static bool apply_alternatives(uint8_t *text, const struct elf *elf, const struc
 void image_load(struct image *image, const char *path, const struct level *level, void *where)
 {
 	const Elf64_Phdr *segment;
+	bool mainline;
 	size_t before;
 	struct elf elf;
 	uint8_t *area;
 
 	elf_open(&elf, path);
+	mainline = is_mainline(&elf);
 	segment = elf_load_segment(&elf);
-	before = -elf_either(&elf, "vvar_start", "vdso_u_data");
+	before = -elf_symbol(&elf, mainline ? "vdso_u_data" : "vvar_start");
 	image->size = (segment->p_memsz + PAGE - 1) & -PAGE;
 
 	area = mmap(where, before + image->size, PROT_READ | PROT_WRITE,
@@ -260,9 +261,13 @@ void image_load(struct image *image, const char *path, const struct level *level
 		err(1, "mprotect");
 
 	image->text = area;
-	image->rng = (void *)(area + elf_either(&elf, "vdso_rng_data", "vdso_u_rng_data"));
-	image->is_model = find_symbol(&elf, "vdso_rng_data");
-	image->has_check = find_symbol(&elf, "vdso_vmclock");
+	image->rng = (void *)(area + elf_symbol(&elf, mainline ? "vdso_u_rng_data" : "vdso_rng_data"));
+	/* The drawing range comes with the first series that changes the algorithm. */
+	image->has_is_ready = mainline && !find_symbol(&elf, "vgetrandom_start");
+	image->has_check = find_symbol(&elf, mainline ? "vmclock_page" : "vdso_vmclock");
+	/* Both models have a fast path. */
+	image->model = !find_symbol(&elf, "vgetrandom_fast") ? NULL :
+		       mainline ? &model_7_3 : &model_6_1;
 	image_publish(image, 1);
 	image->getrandom = (vgetrandom_fn)(area + elf_symbol(&elf, "__vdso_getrandom"));
 	if (image->getrandom(NULL, 0, 0, &image->params, ~0UL))
@@ -273,9 +278,9 @@ void image_publish(const struct image *image, uint64_t generation)
 {
 	if (image->has_check)
 		image->rng->check = generation ? generation : 1ULL << 63;
+	if (image->has_is_ready)
+		image->rng->is_ready = generation != 0;
 	image->rng->generation = generation;
-	if (!image->is_model)	/* is_ready of mainline's struct vdso_rng_data */
-		*(volatile uint8_t *)&image->rng->incarnation = 1;
 }
 
 void *running_vdso_symbol(const char *name)

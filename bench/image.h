@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "model.h"
+
 typedef ssize_t (*vgetrandom_fn)(void *buffer, size_t len, unsigned int flags,
 				 void *opaque_state, size_t opaque_len);
 
@@ -20,9 +22,12 @@ struct vgetrandom_opaque_params {
 
 /* What the kernel writes into its page for user space: struct vdso_rng_data. */
 struct rng_page {
-	uint64_t	generation;
-	uint64_t	incarnation;
-	uint64_t	check;
+	uint64_t		generation;
+	union {
+		uint64_t	incarnation;
+		uint8_t		is_ready;	/* without any series */
+	};
+	uint64_t		check;
 };
 
 /*
@@ -45,8 +50,9 @@ struct image {
 	const uint8_t			*text;	/* the image, without the pages before it */
 	size_t				size;
 	volatile struct rng_page	*rng;
+	bool				has_is_ready;
 	bool				has_check;	/* the series "clones" added it */
-	bool				is_model;	/* model.c has its algorithm */
+	const struct model		*model;		/* of its algorithm, or NULL */
 	vgetrandom_fn			getrandom;
 	struct vgetrandom_opaque_params	params;
 	bool				has_level;	/* there was something to patch for it */
@@ -58,7 +64,7 @@ struct image {
  */
 void image_load(struct image *image, const char *path, const struct level *level, void *where);
 
-/* Publish a generation, or 0 for none. There are no words of a hypervisor. */
+/* Publish a generation, or 0 for none. The page of the hypervisor is one of zeros. */
 void image_publish(const struct image *image, uint64_t generation);
 
 /* The symbol's address in the vDSO that the running kernel has mapped, or NULL. */

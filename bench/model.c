@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The algorithm of vgetrandom() over ChaCha20 of RFC 8439 with a 64-bit counter
- * from zero and no nonce. Shares nothing with the code that it is to check.
+ * The algorithms of vgetrandom() over ChaCha20 of RFC 8439 with a 64-bit counter
+ * from zero and no nonce. They share nothing with the code that they are to check.
  */
+#include <stdbool.h>
 #include <string.h>
 
 #include "model.h"
@@ -56,48 +57,57 @@ static void block(uint8_t *dst, const uint32_t *in)
 	memcpy(dst, x, sizeof(x));
 }
 
-void model_chacha20(uint8_t *dst, const uint8_t key[32], size_t nblocks)
+/* Make blocks, of which the first one has number @first. */
+static void chacha20(uint8_t *dst, const uint8_t key[32], size_t first, size_t nblocks)
 {
 	uint32_t in[16] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 };
 	size_t i;
 
 	memcpy(in + 4, key, 32);
 	for (i = 0; i < nblocks; i++) {
-		in[12] = i;
-		in[13] = (uint64_t)i >> 32;
+		in[12] = first + i;
+		in[13] = (uint64_t)(first + i) >> 32;
 		block(dst + i * 64, in);
 	}
 }
 
+/* struct vgetrandom_state of 6.1 */
+struct state_6_1 {
+	uint64_t	generation;
+	uint32_t	avail;
+	uint8_t		key[32] __attribute__((aligned(64)));
+	uint8_t		batch[MODEL_BATCH];
+};
+
 /* Take bytes from the end of the batch. */
-static void take(struct model_state *state, uint8_t *dst, size_t len)
+static void take_6_1(struct state_6_1 *state, uint8_t *dst, size_t len)
 {
 	state->avail -= len;
 	memcpy(dst, state->batch + state->avail, len);
 	memset(state->batch + state->avail, 0, len);
 }
 
-static void refill(struct model_state *state)
+static void refill_6_1(struct state_6_1 *state)
 {
 	uint8_t out[MODEL_BLOCKS * 64];
 
-	model_chacha20(out, state->key, MODEL_BLOCKS);
+	chacha20(out, state->key, 0, MODEL_BLOCKS);
 	memcpy(state->key, out, sizeof(state->key));
 	memcpy(state->batch, out + sizeof(state->key), sizeof(state->batch));
 	state->avail = sizeof(state->batch);
 }
 
-static int reseed(struct model_kernel *kernel, struct model_state *state, uint64_t generation)
+static int reseed_6_1(struct model_kernel *kernel, struct state_6_1 *state, uint64_t generation)
 {
 	state->generation = IN_PROGRESS;
 	if (kernel->getrandom(kernel, state->key, sizeof(state->key)) != sizeof(state->key))
 		return -1;
-	refill(state);
+	refill_6_1(state);
 	state->generation = generation;
 	return 0;
 }
 
-static void fill(struct model_state *state, uint8_t *dst, size_t len)
+static void fill_6_1(struct state_6_1 *state, uint8_t *dst, size_t len)
 {
 	uint8_t key[32];
 	size_t n;
@@ -106,37 +116,38 @@ static void fill(struct model_state *state, uint8_t *dst, size_t len)
 		if (state->avail > MODEL_BATCH)
 			state->avail = 0;
 		if (len >= DIRECT_LEN && state->avail >= sizeof(key)) {
-			take(state, key, sizeof(key));
+			take_6_1(state, key, sizeof(key));
 			n = len / 64;
 			if (n > MODEL_BLOCKS && n % MODEL_BLOCKS <= FEW_BLOCKS)
 				n -= n % MODEL_BLOCKS;
 			n *= 64;
-			model_chacha20(dst, key, n / 64);
+			chacha20(dst, key, 0, n / 64);
 		} else {
 			n = len < state->avail ? len : state->avail;
-			take(state, dst, n);
+			take_6_1(state, dst, n);
 			if (n < len)
-				refill(state);
+				refill_6_1(state);
 		}
 		dst += n;
 		len -= n;
 	}
 }
 
-static int current(const struct model_kernel *kernel, const struct model_state *state)
+static bool is_current(const struct model_kernel *kernel, uint64_t generation)
 {
-	return state->generation && state->generation == kernel->generation;
+	return generation && generation == kernel->generation;
 }
 
 /* Does the batch have enough, and no more than can be? */
-static int has(const struct model_state *state, size_t len)
+static bool has_6_1(const struct state_6_1 *state, size_t len)
 {
 	return state->avail >= len && state->avail <= MODEL_BATCH;
 }
 
-ssize_t model_getrandom(struct model_kernel *kernel, struct model_state *state,
-			uint8_t *buffer, size_t len)
+static ssize_t getrandom_6_1(struct model_kernel *kernel, void *opaque_state,
+			     uint8_t *buffer, size_t len)
 {
+	struct state_6_1 *state = opaque_state;
 	uint8_t words[MODEL_BATCH];
 	uint64_t generation;
 	int tries;
@@ -144,27 +155,165 @@ ssize_t model_getrandom(struct model_kernel *kernel, struct model_state *state,
 	if (!len && kernel->generation)
 		return 0;
 
-	if (len && len < DIRECT_LEN && has(state, len)) {
-		take(state, words, len);
-		if (current(kernel, state) || len > SMALL_LEN)
+	if (len && len < DIRECT_LEN && has_6_1(state, len)) {
+		take_6_1(state, words, len);
+		if (is_current(kernel, state->generation) || len > SMALL_LEN)
 			memcpy(buffer, words, len);
-		if (current(kernel, state))
+		if (is_current(kernel, state->generation))
 			return len;
 	}
 
 	/* The fast path dropped the words, and the C code does not know that it tried. */
-	if (len && len <= SMALL_LEN && has(state, len))
-		take(state, words, len);
+	if (len && len <= SMALL_LEN && has_6_1(state, len))
+		take_6_1(state, words, len);
 
 	for (tries = 0; len && tries < 2; tries++) {
 		generation = kernel->generation;
 		if (!generation)
 			break;
-		if (state->generation != generation && reseed(kernel, state, generation))
+		if (state->generation != generation && reseed_6_1(kernel, state, generation))
 			break;
-		fill(state, buffer, len);
-		if (current(kernel, state))
+		fill_6_1(state, buffer, len);
+		if (is_current(kernel, state->generation))
 			return len;
 	}
 	return kernel->getrandom(kernel, buffer, len);
 }
+
+static void set_generation_6_1(void *opaque_state, uint64_t generation)
+{
+	struct state_6_1 *state = opaque_state;
+
+	state->generation = generation;
+}
+
+static void disturb_6_1(void *opaque_state, uint64_t value)
+{
+	struct state_6_1 *state = opaque_state;
+
+	state->avail = value;
+}
+
+const struct model model_6_1 = {
+	sizeof(struct state_6_1), getrandom_6_1, set_generation_6_1, disturb_6_1
+};
+
+/* struct vgetrandom_state of 7.3 */
+struct state_7_3 {
+	uint8_t		batch[MODEL_BATCH];
+	uint8_t		key[32];
+	uint64_t	generation;
+	uint16_t	pos;
+	bool		in_use;
+};
+
+/* Take bytes from the start of what is left of the batch. */
+static void take_7_3(struct state_7_3 *state, uint8_t *dst, size_t len)
+{
+	memcpy(dst, state->batch + state->pos, len);
+	memset(state->batch + state->pos, 0, len);
+	state->pos += len;
+}
+
+/* Refill the batch with the blocks that follow the @used first ones of the key. */
+static void refill_7_3(struct state_7_3 *state, size_t used)
+{
+	uint8_t out[MODEL_BLOCKS * 64];
+
+	chacha20(out, state->key, used, MODEL_BLOCKS);
+	memcpy(state->batch, out, sizeof(state->batch));
+	memcpy(state->key, out + sizeof(state->batch), sizeof(state->key));
+	state->pos = 0;
+}
+
+static void fill_7_3(struct state_7_3 *state, uint8_t *dst, size_t len, uint64_t generation)
+{
+	size_t left, n;
+	uint8_t key[32];
+
+	for (;;) {
+		if (len >= DIRECT_LEN && MODEL_BATCH - state->pos >= (int)sizeof(key)) {
+			take_7_3(state, key, sizeof(key));
+			chacha20(dst, key, 0, len / 64);
+			dst += len / 64 * 64;
+			len %= 64;
+		}
+		left = MODEL_BATCH - state->pos;
+		n = len < left ? len : left;
+		take_7_3(state, dst, n);
+		dst += n;
+		len -= n;
+		if (!len)
+			return;
+
+		n = len >= DIRECT_LEN ? len / 64 : 0;
+		chacha20(dst, state->key, 0, n);
+		dst += n * 64;
+		len -= n * 64;
+		refill_7_3(state, n);
+		state->generation = generation;
+	}
+}
+
+/* Does the call succeed without the system call? */
+static bool draw_7_3(struct model_kernel *kernel, struct state_7_3 *state, uint8_t *buffer,
+		     size_t len)
+{
+	uint64_t generation = kernel->generation;
+
+	if (!state->in_use) {
+		if (state->generation != generation) {
+			state->generation = IN_PROGRESS;
+			if (kernel->getrandom(kernel, state->key, sizeof(state->key)) !=
+			    sizeof(state->key)) {
+				state->generation = 0;
+				return false;
+			}
+			state->pos = MODEL_BATCH;
+		}
+		fill_7_3(state, buffer, len, generation);
+		if (is_current(kernel, state->generation))
+			return true;
+	}
+	state->generation = 0;
+	state->in_use = false;
+	return false;
+}
+
+static ssize_t getrandom_7_3(struct model_kernel *kernel, void *opaque_state,
+			     uint8_t *buffer, size_t len)
+{
+	struct state_7_3 *state = opaque_state;
+	uint8_t words[MODEL_BATCH];
+
+	if (len && len < DIRECT_LEN && !state->in_use && state->pos + len <= MODEL_BATCH) {
+		take_7_3(state, words, len);
+		if (is_current(kernel, state->generation) || len > SMALL_LEN)
+			memcpy(buffer, words, len);
+		if (is_current(kernel, state->generation))
+			return len;
+	}
+	if (kernel->generation && (!len || draw_7_3(kernel, state, buffer, len)))
+		return len;
+	return kernel->getrandom(kernel, buffer, len);
+}
+
+static void set_generation_7_3(void *opaque_state, uint64_t generation)
+{
+	struct state_7_3 *state = opaque_state;
+
+	state->generation = generation;
+}
+
+/* Unlike 6.1's, the code relies on a position inside the batch. */
+static void disturb_7_3(void *opaque_state, uint64_t value)
+{
+	struct state_7_3 *state = opaque_state;
+
+	state->pos = value % (MODEL_BATCH + 1);
+	state->in_use = value >> 63;
+}
+
+const struct model model_7_3 = {
+	sizeof(struct state_7_3), getrandom_7_3, set_generation_7_3, disturb_7_3
+};

@@ -171,17 +171,24 @@ static void init_mainline(void)
 static void init_other(const char *path, const struct level *level)
 {
 	struct image image;
-	int i;
 
 	image_load(&image, path, level, NULL);
 	generators[MAINLINE].fn = image.getrandom;
 	generators[MAINLINE].params = image.params;
-	for (i = 0; i < NUM_SUBJECTS; i++)
-		subjects[i].available = i == VDSO || i == MAINLINE;
+	subjects[MAINLINE].available = true;
+}
+
+static void leave_out_others(void)
+{
+	int i;
+
+	for (i = MAINLINE + 1; i < NUM_SUBJECTS; i++)
+		subjects[i].available = false;
 	subjects[MAINLINE].name = "before";
 }
 
-void subjects_init(const struct image *image, const struct level *level, const char *other)
+void subjects_init(const struct image *image, const struct level *level, const char *other,
+		   bool images_only)
 {
 	size_t i;
 
@@ -196,11 +203,14 @@ void subjects_init(const struct image *image, const struct level *level, const c
 
 	generators[VDSO].fn = image->getrandom;
 	generators[VDSO].params = image->params;
-	if (other) {
+	if (other)
 		init_other(other, level);
+	else
+		init_mainline();
+	if (images_only) {
+		leave_out_others();
 		return;
 	}
-	init_mainline();
 	libc_arc4random_buf = dlsym(RTLD_DEFAULT, "arc4random_buf");
 	subjects[ARC4RANDOM].available = libc_arc4random_buf;
 	init_openssl(level);

@@ -46,9 +46,11 @@ extern struct subject subjects[NUM_SUBJECTS];
 
 /*
  * Find out what there is; in the process that measures, as OpenSSL looks at its environment.
- * With the path of another image, there is only that one beside the first.
+ * The path of another image stands for that of the running kernel. There may be nothing
+ * but the two images.
  */
-void subjects_init(const struct image *image, const struct level *level, const char *other);
+void subjects_init(const struct image *image, const struct level *level, const char *other,
+		   bool images_only);
 void worker_init(struct worker *worker);
 
 /* The i-th of @count states in memory from new_states(). */

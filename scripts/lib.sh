@@ -42,8 +42,8 @@ export KERNEL_VERSION VGETRANDOM_ARCH
 # A kernel's file may leave these out.
 SERIES_FILE='' SERIES_WORD='' OPEN_SOURCES='' MM_SELFTESTS=mm BASE_SELFTESTS=''
 CLIENTS_RELEASE=
-# shellcheck disable=SC2034 # for scripts/test
-CLANG=clang
+# shellcheck disable=SC2034 # for other scripts
+CLANG=clang MODEL='' BENCH_BEFORE=''
 declare -A PEERS=()
 # shellcheck source=arch/default
 . "$TOP/arch/$VGETRANDOM_ARCH"
@@ -59,6 +59,9 @@ SUFFIX=$VERSION_SUFFIX
 LOG=$BUILD/log$SUFFIX
 TREE=${VGETRANDOM_TREE:-$BUILD/linux$VERSION_SUFFIX}
 PATCHES=$TOP/patches/$KERNEL_VERSION
+# The results that documents and cover letters repeat
+# shellcheck disable=SC2034
+FIGURES=$TOP/results${VERSION_SUFFIX:+/$KERNEL_VERSION}
 # A kernel without patches has no series.
 ORDER=$PATCHES/ORDER
 [[ -e $ORDER ]] || ORDER=/dev/null

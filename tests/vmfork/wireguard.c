@@ -8,8 +8,12 @@
  *
  *	send N	send N packets from wg0 to wg1, each when the one before has arrived;
  *		says "handshake TIME", that of the last one
+ *	flood	send packets without end from now on, and wait for none to arrive; says
+ *		"flooding" once there have been many
  *	sessions	say "sessions INDEX:PACKETS...", by the receiver's index: how many
  *		packets with data were on the loopback device since the start
+ *	last INDEX	say "last COUNTER:TIME...", of the last packets in that session: the
+ *		counter in the packet, and when it was sent, in nanoseconds
  *	watch	wait until the kernel tells of a clone; says "noticed kmsg"
  */
 #define _GNU_SOURCE
@@ -25,6 +29,7 @@
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,6 +42,8 @@
 
 #define PORT	7	/* of the packets in the tunnel */
 #define SESSIONS	64
+#define LAST		256	/* packets of a session that are remembered */
+#define FLOOD		1000	/* packets until it counts as one */
 #define CAPTURE_SIZE	(8 << 20)
 #define DATA_MESSAGE	4	/* the type of WireGuard's messages with data */
 
@@ -48,9 +55,15 @@ struct peer {
 	unsigned char public_key[WG_KEY_LEN];
 };
 
+struct sent {
+	uint64_t counter;
+	uint64_t time;			/* in nanoseconds */
+};
+
 struct session {
 	uint32_t receiver;
 	unsigned long packets;
+	struct sent last[LAST];
 };
 
 /* A packet on the loopback device. */
@@ -59,6 +72,7 @@ struct captured {
 	struct udphdr udp;
 	uint32_t type;			/* little-endian, as all of it */
 	uint32_t receiver;
+	uint64_t counter;
 } __attribute__((packed));
 
 struct message {
@@ -72,6 +86,8 @@ static struct peer peers[] = {
 };
 
 static struct session sessions[SESSIONS];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* of the sessions */
+static int fds[2], capture;
 
 static struct peer *other(const struct peer *p)
 {
@@ -310,7 +326,7 @@ static void open_namespaces(void)
 	enter(&peers[0]);
 }
 
-static void open_tunnels(int *fds)
+static void open_tunnels(void)
 {
 	size_t i;
 
@@ -343,27 +359,38 @@ static void print_handshake(void)
 	printf("handshake %lld.%09lld\n", (long long)time.tv_sec, (long long)time.tv_nsec);
 }
 
-static void send_packets(const int *fds, unsigned long n)
+static void send_packet(void)
 {
 	const struct sockaddr_in to = tunnel_address(&peers[1]);
-	char packet[] = "packet";
+	const char packet[] = "packet";
 
-	while (n--)
-		if (sendto(fds[0], packet, sizeof(packet), 0, (const struct sockaddr *)&to,
-			   sizeof(to)) < 0 || recv(fds[1], packet, sizeof(packet), 0) < 0)
-			err(1, "a packet through the tunnel");
+	if (sendto(fds[0], packet, sizeof(packet), 0, (const struct sockaddr *)&to,
+		   sizeof(to)) < 0)
+		err(1, "a packet into the tunnel");
+}
+
+static void send_packets(unsigned long n)
+{
+	char packet[16];
+
+	while (n--) {
+		send_packet();
+		if (recv(fds[1], packet, sizeof(packet), 0) < 0)
+			err(1, "a packet out of the tunnel");
+	}
 	print_handshake();
 }
 
 /* Keeps the packets until they are counted. */
-static int start_capture(void)
+static void start_capture(void)
 {
-	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_IP));
-	const int size = CAPTURE_SIZE;
+	const int size = CAPTURE_SIZE, on = 1;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+	capture = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_IP));
+	if (capture < 0 ||
+	    setsockopt(capture, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
+	    setsockopt(capture, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)))
 		err(1, "capturing packets");
-	return fd;
 }
 
 static struct session *session_of(uint32_t receiver)
@@ -379,24 +406,96 @@ static struct session *session_of(uint32_t receiver)
 	return &sessions[i];
 }
 
-static void count_packets(int fd)
+static void count_packet(const struct captured *packet, const struct timespec *time)
 {
-	struct captured packet;
+	struct session *session = session_of(packet->receiver);
 
-	while (recv(fd, &packet, sizeof(packet), 0) == sizeof(packet))
-		if (packet.ip.protocol == IPPROTO_UDP && packet.type == DATA_MESSAGE)
-			session_of(packet.receiver)->packets++;
+	session->last[session->packets++ % LAST] = (struct sent){
+		.counter = packet->counter,
+		.time = time->tv_sec * 1000000000ULL + time->tv_nsec,
+	};
 }
 
-static void print_sessions(int fd)
+/* Returns how many there were. */
+static unsigned long count_packets(void)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(struct timespec))];
+	} control;
+	struct captured packet;
+	struct iovec iov = { .iov_base = &packet, .iov_len = sizeof(packet) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	unsigned long n = 0;
+
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control);
+		if (recvmsg(capture, &message, 0) != sizeof(packet))
+			break;
+		if (packet.ip.protocol != IPPROTO_UDP || packet.type != DATA_MESSAGE)
+			continue;
+		count_packet(&packet, (struct timespec *)CMSG_DATA(&control.header));
+		n++;
+	}
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+static void print_sessions(void)
 {
 	size_t i;
 
-	count_packets(fd);
+	count_packets();
 	printf("sessions");
 	for (i = 0; i < SESSIONS && sessions[i].packets; i++)
 		printf(" %#x:%lu", sessions[i].receiver, sessions[i].packets);
 	printf("\n");
+}
+
+static void print_last(uint32_t receiver)
+{
+	const struct session *session;
+	unsigned long i;
+
+	pthread_mutex_lock(&lock);
+	session = session_of(receiver);
+	printf("last");
+	for (i = session->packets < LAST ? 0 : session->packets - LAST; i < session->packets; i++)
+		printf(" %llu:%llu", (unsigned long long)session->last[i % LAST].counter,
+		       (unsigned long long)session->last[i % LAST].time);
+	printf("\n");
+	pthread_mutex_unlock(&lock);
+}
+
+static void *flood(void *arg)
+{
+	unsigned long n = 0;
+	char packet[16];
+
+	for (;;) {
+		send_packet();
+		while (recv(fds[1], packet, sizeof(packet), MSG_DONTWAIT) > 0)
+			;
+		if (n < FLOOD) {
+			n += count_packets();
+			if (n >= FLOOD)
+				printf("flooding\n");
+		} else {
+			count_packets();
+		}
+	}
+	return arg;
+}
+
+static void start_flood(void)
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, flood, NULL);
+	if (errno)
+		err(1, "a thread");
 }
 
 int main(void)
@@ -405,17 +504,21 @@ int main(void)
 	int kmsg = open("/dev/kmsg", O_RDONLY | O_CLOEXEC);
 	char line[64];
 	unsigned long n;
-	int fds[2], capture;
+	uint32_t receiver;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	open_tunnels(fds);
-	capture = start_capture();
+	open_tunnels();
+	start_capture();
 	printf("memory\nvdso 0\n");	/* no memory for the host to read */
 	while (in && fgets(line, sizeof(line), in)) {
 		if (sscanf(line, "send %lu", &n) == 1) {
-			send_packets(fds, n);
+			send_packets(n);
+		} else if (!strcmp(line, "flood\n")) {
+			start_flood();
 		} else if (!strcmp(line, "sessions\n")) {
-			print_sessions(capture);
+			print_sessions();
+		} else if (sscanf(line, "last %x", &receiver) == 1) {
+			print_last(receiver);
 		} else if (!strcmp(line, "watch\n")) {
 			wait_for_kernel_message(kmsg);
 			printf("noticed kmsg\n");
