@@ -33,6 +33,7 @@
 
 #include "check.h"
 #include "image.h"
+#include "processor.h"
 #include "subjects.h"
 
 #define WINDOW_NS	200e3	/* of calls that are timed as one */
@@ -45,11 +46,18 @@
 #define COLD_SPREAD	4096
 #define IDLE_NS		1000000
 #define IDLE_ROUNDS	151
+#define DIRTY_ROUNDS	101
+#define REFILL_AT	3	/* 32 bytes: a batch is enough for this many draws */
+#define REFILL_DRAWS	15
+#define REFILL_BLOCKS	8
+#define BULK_AT		21	/* 64 KiB */
+#define BULK_BLOCKS	1024
 #define SWITCHES	200	/* that are timed as one, there and back */
 #define SWITCH_ROUNDS	101
 
 static const size_t lengths[] = {
-	4, 8, 16, 32, 64, 96, 128, 256, 1024, 4096, 65536, MAX_REQUEST, MIXED_LEN
+	4, 8, 16, 32, 33, 64, 96, 128, 256, 333, 448, 479, 480, 512, 575, 640, 768, 1000, 1023,
+	1024, 4096, 65536, MAX_REQUEST, MIXED_LEN, MIXED_LONG_LEN
 };
 
 #define NUM_LENGTHS	(sizeof(lengths) / sizeof(lengths[0]))
@@ -145,6 +153,8 @@ static const char *length_name(size_t len)
 
 	if (len == MIXED_LEN)
 		snprintf(name, sizeof(name), "1-%d", MIXED_MAX);
+	else if (len == MIXED_LONG_LEN)
+		snprintf(name, sizeof(name), "1-%d", MIXED_LONG_MAX);
 	else
 		snprintf(name, sizeof(name), "%zu", len);
 	return name;
@@ -322,6 +332,8 @@ static void report(const char *name, int threads, unsigned int wanted)
 			write_csv(threads, name, subjects[i].name, &figures[i]);
 }
 
+static double vdso_took[NUM_LENGTHS];
+
 static void measure_lengths(int threads)
 {
 	char what[100];
@@ -334,6 +346,7 @@ static void measure_lengths(int threads)
 		progress("%s: %s bytes", what, length_name(lengths[i]));
 		measure_length(lengths[i], threads, figures);
 		report(length_name(lengths[i]), threads, ALL_SUBJECTS);
+		vdso_took[i] = figures[VDSO].median;
 	}
 }
 
@@ -475,6 +488,96 @@ static void measure_idle(size_t len)
 			evaluate(&figures[i]);
 	snprintf(name, sizeof(name), "%s idle", length_name(len));
 	report(name, 1, wanted);
+}
+
+/* Leave something in the upper half of a register, as AVX code without vzeroupper does. */
+static void dirty_upper_halves(void)
+{
+	asm volatile("vpcmpeqd %%ymm7, %%ymm7, %%ymm7" : : : "xmm7");
+}
+
+/* Calls after other AVX code that left upper halves in use. */
+static void measure_dirty(size_t len)
+{
+	unsigned int calls = 2000, n;
+	size_t round;
+	double begin;
+	char name[40];
+	int i;
+
+	for (i = VDSO; i <= MAINLINE; i++)
+		figures[i].count = 0;
+	begin = now_ns();
+	for (round = 0; !enough(round, DIRTY_ROUNDS, begin); round++) {
+		for (i = VDSO; i <= MAINLINE; i++) {
+			double start = busy_ns();
+
+			if (!subjects[i].available)
+				continue;
+			for (n = 0; n < calls; n++) {
+				dirty_upper_halves();
+				subjects[i].call(&workers[0], len, 1);
+			}
+			figures[i].ns[figures[i].count++] = (busy_ns() - start) / calls;
+		}
+	}
+	asm volatile("vzeroupper");
+	for (i = VDSO; i <= MAINLINE; i++)
+		if (subjects[i].available)
+			evaluate(&figures[i]);
+	snprintf(name, sizeof(name), "%s dirty", length_name(len));
+	report(name, 1, GENERATORS);
+}
+
+/* Instructions and cycles of getrandom(), where the machine lets us count them. */
+static void report_counts(void)
+{
+	static const size_t some[] = { 4, 32, 256, 1024, 65536 };
+	struct counts counts;
+	unsigned int times;
+	size_t i;
+
+	if (!counters_open()) {
+		printf("instructions and cycles: not counted on this machine\n");
+		return;
+	}
+	printf("%12s %14s %14s %10s\n", "bytes", "instructions", "cycles", "a byte");
+	for (i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		times = some[i] < 4096 ? 6000 : 100;
+		subjects[VDSO].call(&workers[0], some[i], times);
+		counters_start();
+		subjects[VDSO].call(&workers[0], some[i], times);
+		counts = counters_stop();
+		printf("%12zu %14.1f %14.1f %10.2f\n", some[i],
+		       (double)counts.instructions / times, (double)counts.cycles / times,
+		       (double)counts.cycles / times / some[i]);
+	}
+	counters_close();
+}
+
+static void print_roof(const char *what, const struct roof *roof, unsigned int blocks, double took)
+{
+	const double bound = roof_ns(roof, blocks);
+
+	printf("%12s %10.0f %10.0f %10.0f %10.2f\n", what, roof->latency, bound, took,
+	       bound / took);
+}
+
+/* What the rounds need at least on this processor, and how much of our time that is. */
+static void report_roofline(const struct level *level)
+{
+	struct roof bulk = roof_of(level->name), refill = bulk;
+
+	if (!bulk.blocks)
+		return;
+	if (!strcmp(level->name, "avx512"))	/* which does not use its registers for that */
+		refill = roof_of("avx512vl");
+	printf("the twenty rounds: one result after the other, all instructions; we take; ns\n");
+	printf("%12s %10s %10s %10s %10s\n", "", "latency", "bound", "vdso", "bound/vdso");
+	print_roof("refill", &refill, REFILL_BLOCKS, REFILL_DRAWS * vdso_took[REFILL_AT]);
+	print_roof("64 KiB", &bulk, BULK_BLOCKS, vdso_took[BULK_AT]);
+	printf("%12s a refill is that of %d draws of %zu bytes, with these\n", "", REFILL_DRAWS,
+	       lengths[REFILL_AT]);
 }
 
 /* Another thread on our processor, which answers each byte that it gets. */
@@ -633,8 +736,15 @@ static int measure(const char *path, const struct level *level)
 	progress("%s: after idle", level_name);
 	measure_idle(4);
 	measure_idle(1024);
+	if (__builtin_cpu_supports("avx2")) {
+		measure_dirty(4);
+		measure_dirty(32);
+		measure_dirty(1024);
+	}
 	progress("%s: switches of context", level_name);
 	measure_switch(1024);
+	report_counts();
+	report_roofline(level);
 
 	if (num_cpus < 2) {
 		printf("one processor: no figures for two threads\n");

@@ -16,6 +16,9 @@
 /* From this length on, output is made under a key of its own from the batch. */
 #define DIRECT_LEN	MODEL_BATCH
 
+/* No more blocks than these are made directly after a multiple of MODEL_BLOCKS. */
+#define FEW_BLOCKS	5
+
 static uint32_t rotl(uint32_t x, int bits)
 {
 	return x << bits | x >> (32 - bits);
@@ -114,7 +117,10 @@ static void fill_6_1(struct state_6_1 *state, uint8_t *dst, size_t len)
 			state->avail = 0;
 		if (len >= DIRECT_LEN && state->avail >= sizeof(key)) {
 			take_6_1(state, key, sizeof(key));
-			n = len / 64 * 64;
+			n = len / 64;
+			if (n > MODEL_BLOCKS && n % MODEL_BLOCKS <= FEW_BLOCKS)
+				n -= n % MODEL_BLOCKS;
+			n *= 64;
 			chacha20(dst, key, 0, n / 64);
 		} else {
 			n = len < state->avail ? len : state->avail;

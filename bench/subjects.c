@@ -21,7 +21,7 @@
 
 struct generator generators[2];
 
-static uint8_t mixed[MIXED];
+static uint16_t mixed[MIXED], mixed_long[MIXED];
 static uint8_t *source;		/* for memcpy() and the cipher: zeros */
 
 /* What OpenSSL's libcrypto offers, if it is there. */
@@ -62,13 +62,15 @@ static void pooled_read(struct pool *pool, uint8_t *buffer, size_t len)
 	do {								\
 		unsigned int i;						\
 		size_t n = len;						\
+		const uint16_t *lens = len == MIXED_LEN ? mixed :		\
+				       len == MIXED_LONG_LEN ? mixed_long : NULL; \
 									\
-		if (len != MIXED_LEN) {					\
+		if (!lens) {						\
 			for (i = 0; i < times; i++)			\
 				what;					\
 		} else {						\
 			for (i = 0; i < times; i++) {			\
-				n = mixed[i % MIXED];			\
+				n = lens[i % MIXED];			\
 				what;					\
 			}						\
 		}							\
@@ -194,8 +196,10 @@ void subjects_init(const struct image *image, const struct level *level, const c
 	if (!source)
 		err(1, "memory");
 	memset(source, 0, MAX_REQUEST);
-	for (i = 0; i < MIXED; i++)
+	for (i = 0; i < MIXED; i++) {
 		mixed[i] = 1 + random() % MIXED_MAX;
+		mixed_long[i] = 1 + random() % MIXED_LONG_MAX;
+	}
 
 	generators[VDSO].fn = image->getrandom;
 	generators[VDSO].params = image->params;

@@ -10,8 +10,11 @@
 #include "image.h"
 
 #define MAX_REQUEST	(1 << 20)
-#define MIXED_LEN	0	/* a request's length that stands for 1 to MIXED_MAX, at random */
+/* Lengths of a request that stand for 1 to so many bytes, at random */
+#define MIXED_LEN	0
 #define MIXED_MAX	64
+#define MIXED_LONG_LEN	SIZE_MAX
+#define MIXED_LONG_MAX	512
 
 enum subject_id {
 	VDSO, MAINLINE, SYSCALL, POOLED, ARC4RANDOM, RAND_BYTES, CHACHA20, MEMCPY, NUM_SUBJECTS

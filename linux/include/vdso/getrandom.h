@@ -246,10 +246,10 @@ struct vgetrandom_state {
 /**
  * __arch_chacha20_blocks_nostack() - generate ChaCha20 keystream
  * @dst:     Where to write the keystream, at any alignment.
- * @key:     The 32-byte key, at any alignment. @dst may overlap it if *@counter
- *	     is 0 and @nblocks is at most %VGETRANDOM_BLOCKS, as in a refill. The
- *	     function may keep intermediate states of the cipher in its memory,
- *	     but restores the key unless @dst overlaps it.
+ * @key:     The 32-byte key, at any alignment. If *@counter is 0 and @nblocks is at
+ *	     most %VGETRANDOM_BLOCKS, as in a refill, @dst may start with the key.
+ *	     Otherwise they do not overlap. Until @dst has the output, it may have
+ *	     intermediate states of the cipher.
  * @counter: The 64-bit block counter, low word first. On entry it is that of the
  *	     first block, on return that of the block after the last one.
  * @nblocks: Number of 64-byte blocks to write.
@@ -260,7 +260,7 @@ struct vgetrandom_state {
  *
  * Context: User space.
  */
-void __arch_chacha20_blocks_nostack(u8 *dst, u32 *key, u32 *counter, size_t nblocks);
+void __arch_chacha20_blocks_nostack(u8 *dst, const u32 *key, u32 *counter, size_t nblocks);
 
 /**
  * __cvdso_getrandom_query() - tell how to allocate states

@@ -77,6 +77,9 @@
 /* From this length on, blocks are generated in the caller's buffer. */
 #define VGETRANDOM_DIRECT_LEN	sizeof_field(struct vgetrandom_state, batch)
 
+/* After a multiple of VGETRANDOM_BLOCKS, as many blocks as these come from the batch. */
+#define VGETRANDOM_FEW_BLOCKS	5
+
 /*
  * No state straddles pages or shares a cache line, and one run of blocks
  * refills both key and batch.
@@ -294,13 +297,18 @@ vgetrandom_reseed(struct vgetrandom_state *state, u64 generation)
 
 /*
  * Generate blocks in @dst with a key of their own, @src, which has been claimed
- * from the batch. Erase that key, and return the number of bytes generated.
+ * from the batch. Erase that key, and return the number of bytes generated. Up to
+ * VGETRANDOM_FEW_BLOCKS blocks and a part of one may remain.
  */
 static __always_inline size_t vgetrandom_direct(u8 *dst, u8 *src, size_t len)
 {
 	u32 counter[2] = { 0, 0 };
 	size_t nblocks = len / CHACHA_BLOCK_SIZE;
 	size_t i;
+
+	/* A few blocks alone take as long as a refill, which makes more of them. */
+	if (nblocks > VGETRANDOM_BLOCKS && nblocks % VGETRANDOM_BLOCKS <= VGETRANDOM_FEW_BLOCKS)
+		nblocks = round_down(nblocks, VGETRANDOM_BLOCKS);
 
 	__arch_chacha20_blocks_nostack(dst, (u32 *)src, counter, nblocks);
 	for (i = 0; i < CHACHA_KEY_SIZE; i += sizeof(u64)) {

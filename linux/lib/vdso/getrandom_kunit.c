@@ -392,12 +392,16 @@ do {									\
 /* Hand out bytes as the code under test must. */
 static void model_draw(struct keystream *stream, u8 *dst, size_t len)
 {
-	size_t n;
+	size_t n, rest;
 
 	for (; len; dst += n, len -= n) {
 		if (len >= BATCH_SIZE && stream->avail >= CHACHA_KEY_SIZE) {
 			stream->avail -= CHACHA_KEY_SIZE;
 			n = round_down(len, CHACHA_BLOCK_SIZE);
+			/* One to five blocks after a multiple of eight are drawn after them. */
+			rest = n % sizeof(stream->run);
+			if (n > sizeof(stream->run) && rest <= 5 * CHACHA_BLOCK_SIZE)
+				n -= rest;
 			reference_blocks(dst, batch_of(stream) + stream->avail, 0,
 					 n / CHACHA_BLOCK_SIZE);
 		} else {

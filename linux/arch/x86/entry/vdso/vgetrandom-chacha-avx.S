@@ -30,34 +30,41 @@
  * Macros take registers by number. Before the numbers comes v, their width: ymm
  * for batches of eight blocks, zmm for sixteen. Fewer than sixteen blocks are made
  * in batches of eight. A batch of fewer than eight is computed as eight, of which
- * only the first ones are stored.
+ * only the first ones are stored. A batch of 32 is two of sixteen side by side, the
+ * second one in registers 16 to 31.
  *
  * The words take up all sixteen registers. That suffices for AVX-512, which rotates
- * in place. AVX2 needs a scratch register to rotate. Therefore it keeps word c3 in
- * the key's memory, which is as secret as a state of the cipher has to be. It
- * keeps the key in general registers, and writes it back before it writes to dst.
+ * in place. AVX2 needs a scratch register to rotate. Therefore it keeps word c3 of
+ * the batch in dst, where the batch will overwrite it. That gives nothing away, even
+ * if the call is abandoned:
+ *
+ *  - In a refill, dst is the state, which is as secret as its key. The state stays in
+ *    progress, so nothing descends from that key.
+ *  - In a direct request, dst is the caller's buffer, and the key was drawn for this
+ *    request alone. It yields the output that was to be in the same place, and nobody
+ *    has received that output.
  *
  *	%ymm11		scratch
- *	%r8 to %r11	the key
  *
  * After the rounds, the input is added, and the words become output. Then every
- * function stores c3 at the start of the batch in dst, which frees a scratch
- * register.
+ * function has c3 in dst until its turn, which leaves a scratch register.
  *
  * All lanes have the same high word of the counter. So a batch ends at a carry out
  * of the low word, and the blocks after the carry make a batch of their own.
  *
- * Registers 16 to 31 and the mask registers are not used. vzeroall clears all
- * others. After that there are no upper halves for legacy SSE instructions to
- * preserve, or for the kernel to save and restore at context switches.
+ * All registers that were used are zero on return. There are no upper halves for
+ * legacy SSE instructions to preserve, or for the kernel to save and restore at context
+ * switches. Registers 16 to 31 remain in use as far as XSAVE can tell. Only batches
+ * of 32 use them. The mask registers are not used.
  */
 
 #include <linux/linkage.h>
 
 #define BLOCK_SIZE	64
 
-/* Where c3 of all blocks waits, already output but not in its place yet */
-#define SLOT		(%rdi)
+/* Where c3 of all blocks is when it is not in a register: never in two cache lines */
+#define SLOT		32(%rdi)
+#define SLOT_512	(%rdi)
 
 	.section .rodata, "a", @progbits
 	.balign 64
@@ -75,59 +82,139 @@
 	.endr
 .Lconstant:
 	.ascii	"expand 32-byte k"
+.Lsixteen:
+	.long	16
 
 /*
- * x += y, z = (z ^ x) <<< bits
+ * Step n of the twelve of a quarter round. Other numbers do nothing.
  *
  * This is where the functions differ.
  */
-.macro	add_xor_rotate_avx2 v, x, y, z, bits
-	.if \x == 11
-	vpaddd		(%rsi), %ymm\y, %ymm11
-	vmovdqu		%ymm11, (%rsi)
-	.else
-	vpaddd		%ymm\y, %ymm\x, %ymm\x
-	.endif
-	vpxor		%ymm\x, %ymm\z, %ymm\z
-	.if \bits == 16
-	vpshufb		.Lrotate_16(%rip), %ymm\z, %ymm\z
-	.elseif \bits == 8
-	vpshufb		.Lrotate_8(%rip), %ymm\z, %ymm\z
-	.else
-	vpslld		$\bits, %ymm\z, %ymm11
-	vpsrld		$(32 - \bits), %ymm\z, %ymm\z
-	vpor		%ymm11, %ymm\z, %ymm\z
+
+.macro	step_avx2 v, n, a, b, c, d
+	.if \n == 0 || \n == 6
+	vpaddd		%ymm\b, %ymm\a, %ymm\a	/* a += b */
+	.elseif \n == 1 || \n == 7
+	vpxor		%ymm\a, %ymm\d, %ymm\d	/* d ^= a */
+	.elseif \n == 2
+	vpshufb		.Lrotate_16(%rip), %ymm\d, %ymm\d
+	.elseif \n == 8
+	vpshufb		.Lrotate_8(%rip), %ymm\d, %ymm\d
+	.elseif (\n == 3 || \n == 9) && \c == 11
+	vpaddd		SLOT, %ymm\d, %ymm11	/* c3 += d, b ^= c3 */
+	vmovdqu		%ymm11, SLOT
+	vpxor		%ymm11, %ymm\b, %ymm\b
+	.elseif \n == 3 || \n == 9
+	vpaddd		%ymm\d, %ymm\c, %ymm\c	/* c += d */
+	.elseif (\n == 4 || \n == 10) && \c != 11
+	vpxor		%ymm\c, %ymm\b, %ymm\b	/* b ^= c */
+	.elseif \n == 5
+	rotate_avx2	\b, 12
+	.elseif \n == 11
+	rotate_avx2	\b, 7
 	.endif
 .endm
 
-.macro	add_xor_rotate_avx512 v, x, y, z, bits
-	vpaddd		%\v\y, %\v\x, %\v\x
-	vpxord		%\v\x, %\v\z, %\v\z
-	vprold		$\bits, %\v\z, %\v\z
+/* x <<<= bits */
+.macro	rotate_avx2 x, bits
+	vpslld		$\bits, %ymm\x, %ymm11
+	vpsrld		$(32 - \bits), %ymm\x, %ymm\x
+	vpor		%ymm11, %ymm\x, %ymm\x
 .endm
 
-/* Half of a quarter round on each of four columns or diagonals */
-.macro	half_round isa, v, d_bits, b_bits, b0, b1, b2, b3, c0, c1, c2, c3, d0, d1, d2, d3
-	/* a += b, d = (d ^ a) <<< d_bits */
-	add_xor_rotate_\isa \v, 0, \b0, \d0, \d_bits
-	add_xor_rotate_\isa \v, 1, \b1, \d1, \d_bits
-	add_xor_rotate_\isa \v, 2, \b2, \d2, \d_bits
-	add_xor_rotate_\isa \v, 3, \b3, \d3, \d_bits
-	/* c += d, b = (b ^ c) <<< b_bits */
-	add_xor_rotate_\isa \v, \c0, \d0, \b0, \b_bits
-	add_xor_rotate_\isa \v, \c1, \d1, \b1, \b_bits
-	add_xor_rotate_\isa \v, \c2, \d2, \b2, \b_bits
-	add_xor_rotate_\isa \v, \c3, \d3, \b3, \b_bits
+.macro	step_avx512 v, n, a, b, c, d
+	.if \n == 0 || \n == 6
+	vpaddd		%\v\b, %\v\a, %\v\a
+	.elseif \n == 1 || \n == 7
+	vpxord		%\v\a, %\v\d, %\v\d
+	.elseif \n == 2
+	vprold		$16, %\v\d, %\v\d
+	.elseif \n == 8
+	vprold		$8, %\v\d, %\v\d
+	.elseif \n == 3 || \n == 9
+	vpaddd		%\v\d, %\v\c, %\v\c
+	.elseif \n == 4 || \n == 10
+	vpxord		%\v\c, %\v\b, %\v\b
+	.elseif \n == 5
+	vprold		$12, %\v\b, %\v\b
+	.elseif \n == 11
+	vprold		$7, %\v\b, %\v\b
+	.endif
+.endm
+
+/*
+ * Two rounds. Each of the four columns and four diagonals has a start, and does so
+ * many of its steps at a time from then on.
+ *
+ * The processor runs the oldest instruction that can run. With one quarter round after
+ * the other, three would be finished early, and then all would wait for the fourth.
+ * If all four started at once, they would all add at the same time, and then all
+ * wait for the few units that rotate. So they start a few steps apart, and
+ * diagonals start before the last columns are finished. With 512 bits, fewer
+ * instructions run at a time, and groups of three are faster. The numbers are the best
+ * ones of many that were measured.
+ */
+.macro	double_round isa, v, steps, starts:vararg
+	.irp	t, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+	all_steps	\isa, \v, \steps, \t, \starts
+	.endr
+	.irp	t, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35
+	all_steps	\isa, \v, \steps, \t, \starts
+	.endr
+.endm
+
+/* The same for 32 blocks. Those of one half run while the others wait. */
+.macro	double_round_32 starts:vararg
+	.irp	t, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
+	all_steps	avx512, zmm, 1, \t, \starts
+	all_second_steps \t, \starts
+	.endr
+	.irp	t, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+	all_steps	avx512, zmm, 1, \t, \starts
+	all_second_steps \t, \starts
+	.endr
+.endm
+
+.macro	steps_1 isa, v, t, a, b, c, d
+	step_\isa	\v, \t, \a, \b, \c, \d
+.endm
+
+.macro	steps_3 isa, v, t, a, b, c, d
+	step_\isa	\v, (3*\t), \a, \b, \c, \d
+	step_\isa	\v, (3*\t+1), \a, \b, \c, \d
+	step_\isa	\v, (3*\t+2), \a, \b, \c, \d
+.endm
+
+/* All steps that come at time t */
+.macro	all_steps isa, v, steps, t, c0, c1, c2, c3, d0, d1, d2, d3
+	steps_\steps	\isa, \v, (\t-\c0), 0, 4, 8, 12
+	steps_\steps	\isa, \v, (\t-\c1), 1, 5, 9, 13
+	steps_\steps	\isa, \v, (\t-\c2), 2, 6, 10, 14
+	steps_\steps	\isa, \v, (\t-\c3), 3, 7, 11, 15
+	steps_\steps	\isa, \v, (\t-\d0), 0, 5, 10, 15
+	steps_\steps	\isa, \v, (\t-\d1), 1, 6, 11, 12
+	steps_\steps	\isa, \v, (\t-\d2), 2, 7, 8, 13
+	steps_\steps	\isa, \v, (\t-\d3), 3, 4, 9, 14
+.endm
+
+/* All steps of the second sixteen blocks */
+.macro	all_second_steps t, c0, c1, c2, c3, d0, d1, d2, d3
+	step_avx512	zmm, (\t-\c0), 16, 20, 24, 28
+	step_avx512	zmm, (\t-\c1), 17, 21, 25, 29
+	step_avx512	zmm, (\t-\c2), 18, 22, 26, 30
+	step_avx512	zmm, (\t-\c3), 19, 23, 27, 31
+	step_avx512	zmm, (\t-\d0), 16, 21, 26, 31
+	step_avx512	zmm, (\t-\d1), 17, 22, 27, 28
+	step_avx512	zmm, (\t-\d2), 18, 23, 24, 29
+	step_avx512	zmm, (\t-\d3), 19, 20, 25, 30
 .endm
 
 /* The twenty rounds: columns and diagonals, ten times each */
-.macro	all_rounds isa, v
+.macro	all_rounds isa, v, steps, starts:vararg
 	mov		$10, %eax
+	.balign		32
 .Ldouble_round_\@:
-	half_round	\isa, \v, 16, 12, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	half_round	\isa, \v, 8, 7, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-	half_round	\isa, \v, 16, 12, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14
-	half_round	\isa, \v, 8, 7, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14
+	double_round	\isa, \v, \steps, \starts
 	dec		%eax
 	jnz		.Ldouble_round_\@
 .endm
@@ -142,14 +229,6 @@
 .macro	add_word v, gpr, x
 	broadcast	\v, \gpr, 11
 	vpaddd		%\v\()11, %\v\x, %\v\x
-.endm
-
-/* x += the low word of a general register, y += the high one */
-.macro	add_words v, gpr, x, y
-	mov		\gpr, %rax
-	add_word	\v, %eax, \x
-	shr		$32, %rax
-	add_word	\v, %eax, \y
 .endm
 
 .macro	load_input v
@@ -168,43 +247,76 @@
 	vpxor		%xmm15, %xmm15, %xmm15
 .endm
 
-/* Add the input, which turns the words into output, and store c3 in the slot */
+/* Load the input of the second sixteen blocks, after that of the first */
+.macro	load_second_input
+	load_words	16, 17, 18, 19, .Lconstant(%rip)
+	load_words	20, 21, 22, 23, 0(%rsi)
+	load_words	24, 25, 26, 27, 16(%rsi)
+	vpaddd		.Lsixteen(%rip){1to16}, %zmm12, %zmm28
+	vmovdqa32	%zmm13, %zmm29
+	vpxord		%xmm30, %xmm30, %xmm30
+	vpxord		%xmm31, %xmm31, %xmm31
+.endm
+
+.macro	load_words x0, x1, x2, x3, from
+	vpbroadcastd	0 + \from, %zmm\x0
+	vpbroadcastd	4 + \from, %zmm\x1
+	vpbroadcastd	8 + \from, %zmm\x2
+	vpbroadcastd	12 + \from, %zmm\x3
+.endm
+
+/* Add the input, which turns the words into output, and leave c3 in the slot */
 
 .macro	add_input_avx2
 	.irp	i, 0, 1, 2, 3
 	vpbroadcastd	4 * \i + .Lconstant(%rip), %ymm11
 	vpaddd		%ymm11, %ymm\i, %ymm\i
 	.endr
-	add_counter	ymm
-	add_words	ymm, %r8, 4, 5
-	add_words	ymm, %r9, 6, 7
-	add_words	ymm, %r10, 8, 9
-	mov		%r11, %rax
-	add_word	ymm, %eax, 10
-	shr		$32, %rax
-	broadcast	ymm, %eax, 11
-	vpaddd		(%rsi), %ymm11, %ymm11
-
-	mov		%r8, 0(%rsi)
-	mov		%r9, 8(%rsi)
-	mov		%r10, 16(%rsi)
-	mov		%r11, 24(%rsi)
+	.irp	i, 4, 5, 6, 7, 8, 9, 10
+	vpbroadcastd	4 * (\i - 4)(%rsi), %ymm11
+	vpaddd		%ymm11, %ymm\i, %ymm\i
+	.endr
+	vpbroadcastd	28(%rsi), %ymm11
+	vpaddd		SLOT, %ymm11, %ymm11
 	vmovups		%ymm11, SLOT
+	add_counter	ymm
 .endm
 
-.macro	add_input_avx512 v, lanes
+.macro	add_input_avx512 v, lanes, slot
 	.irp	i, 0, 1, 2, 3
 	vpaddd		4 * \i + .Lconstant(%rip){1to\lanes}, %\v\i, %\v\i
 	.endr
 	.irp	i, 4, 5, 6, 7, 8, 9, 10, 11
 	vpaddd		4 * (\i - 4)(%rsi){1to\lanes}, %\v\i, %\v\i
 	.endr
-	vmovups		%\v\()11, SLOT
+	vmovups		%\v\()11, \slot
 	add_counter	\v
 .endm
 
+.macro	add_second_input
+	add_words	16, 17, 18, 19, .Lconstant(%rip)
+	add_words	20, 21, 22, 23, 0(%rsi)
+	add_words	24, 25, 26, 27, 16(%rsi)
+	add_word	zmm, %edx, 28
+	mov		%rdx, %rax
+	shr		$32, %rax
+	add_word	zmm, %eax, 29
+	vpaddd		.Llanes(%rip), %zmm28, %zmm28
+	vpaddd		.Lsixteen(%rip){1to16}, %zmm28, %zmm28
+.endm
+
+.macro	add_words x0, x1, x2, x3, from
+	vpaddd		0 + \from{1to16}, %zmm\x0, %zmm\x0
+	vpaddd		4 + \from{1to16}, %zmm\x1, %zmm\x1
+	vpaddd		8 + \from{1to16}, %zmm\x2, %zmm\x2
+	vpaddd		12 + \from{1to16}, %zmm\x3, %zmm\x3
+.endm
+
 .macro	add_counter v
-	add_words	\v, %rdx, 12, 13
+	add_word	\v, %edx, 12
+	mov		%rdx, %rax
+	shr		$32, %rax
+	add_word	\v, %eax, 13
 	vpaddd		.Llanes(%rip), %\v\()12, %\v\()12
 .endm
 
@@ -233,9 +345,11 @@
  */
 
 .macro	store_quarter lane, i, x, offset
-	.if \lane == 0
+	.if \x > 15 && \lane == 0
+	vmovdqu32	%xmm\x, BLOCK_SIZE * \i + \offset(%rdi)
+	.elseif \lane == 0
 	vmovdqu		%xmm\x, BLOCK_SIZE * \i + \offset(%rdi)
-	.elseif \lane == 1
+	.elseif \x < 16 && \lane == 1
 	vextracti128	$1, %ymm\x, BLOCK_SIZE * (4 + \i) + \offset(%rdi)
 	.else
 	vextracti32x4	$\lane, %zmm\x, BLOCK_SIZE * (4 * \lane + \i) + \offset(%rdi)
@@ -282,9 +396,9 @@
 .endm
 
 /* Turn words into blocks and store them, after taking c3 out of the slot */
-.macro	store_output v
+.macro	store_output v, slot
 	transpose	\v, 0, 1, 2, 3, 11
-	vmovups		SLOT, %\v\()2
+	vmovups		\slot, %\v\()2
 	store_quarters_\v 0, 3, 1, 11, 0
 	transpose	\v, 4, 5, 6, 7, 11
 	store_quarters_\v 16, 7, 5, 11, 4
@@ -292,6 +406,18 @@
 	store_quarters_\v 32, 2, 9, 11, 8
 	transpose	\v, 12, 13, 14, 15, 11
 	store_quarters_\v 48, 15, 13, 11, 12
+.endm
+
+/* The second sixteen blocks. Register 11 is free by then, and none has to wait. */
+.macro	store_second_output
+	transpose	zmm, 16, 17, 18, 19, 11
+	store_quarters_zmm 0, 19, 17, 11, 16
+	transpose	zmm, 20, 21, 22, 23, 11
+	store_quarters_zmm 16, 23, 21, 11, 20
+	transpose	zmm, 24, 25, 26, 27, 11
+	store_quarters_zmm 32, 27, 25, 11, 24
+	transpose	zmm, 28, 29, 30, 31, 11
+	store_quarters_zmm 48, 31, 29, 11, 28
 .endm
 
 /* %rax = blocks in a batch of eight: all that are left, or up to the carry */
@@ -316,6 +442,20 @@
 	test		%rcx, %rcx
 .endm
 
+/* Registers 0 to 15. This is faster than vzeroall. */
+.macro	clear
+	.irp	i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	vpxor		%xmm\i, %xmm\i, %xmm\i
+	.endr
+	vzeroupper
+.endm
+
+.macro	clear_second
+	.irp	i, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	vpxord		%xmm\i, %xmm\i, %xmm\i
+	.endr
+.endm
+
 /* %rdx = *counter, *counter += nblocks: only once, before the first store */
 .macro	take_counter
 	mov		(%rdx), %rax
@@ -328,29 +468,21 @@
 SYM_START(__arch_chacha20_blocks_avx2, SYM_L_GLOBAL, SYM_A_ALIGN)
 	.cfi_startproc
 	take_counter
-	mov		0(%rsi), %r8
-	mov		8(%rsi), %r9
-	mov		16(%rsi), %r10
-	mov		24(%rsi), %r11
 	test		%rcx, %rcx
 	jz		.Lclear_avx2
 
 .Lbatch_avx2:
 	load_input	ymm
-	vmovdqu		%ymm11, (%rsi)
-	all_rounds	avx2, ymm
+	vmovups		%ymm11, SLOT
+	all_rounds	avx2, ymm, 1, 4, 1, 6, 3, 15, 18, 15, 17
 	add_input_avx2
 	count_blocks
-	store_output	ymm
+	store_output	ymm, SLOT
 	next_batch
 	jnz		.Lbatch_avx2
 
 .Lclear_avx2:
-	xor		%r8d, %r8d
-	xor		%r9d, %r9d
-	xor		%r10d, %r10d
-	xor		%r11d, %r11d
-	vzeroall
+	clear
 	RET
 	.cfi_endproc
 SYM_FUNC_END(__arch_chacha20_blocks_avx2)
@@ -366,15 +498,15 @@ SYM_START(__arch_chacha20_blocks_avx512vl, SYM_L_GLOBAL, SYM_A_ALIGN)
 
 .Lbatch_avx512vl:
 	load_input	ymm
-	all_rounds	avx512, ymm
-	add_input_avx512 ymm, 8
+	all_rounds	avx512, ymm, 1, 0, 4, 4, 0, 18, 18, 20, 19
+	add_input_avx512 ymm, 8, SLOT
 	count_blocks
-	store_output	ymm
+	store_output	ymm, SLOT
 	next_batch
 	jnz		.Lbatch_avx512vl
 
 .Lclear_avx512vl:
-	vzeroall
+	clear
 	RET
 	.cfi_endproc
 SYM_FUNC_END(__arch_chacha20_blocks_avx512vl)
@@ -383,6 +515,32 @@ SYM_START(__arch_chacha20_blocks_avx512, SYM_L_GLOBAL, SYM_A_ALIGN)
 	.cfi_startproc
 	take_counter
 .Lbatch_avx512:
+	cmp		$32, %rcx
+	jb		.Lsixteen_avx512
+	mov		%edx, %eax
+	add		$31, %eax
+	jc		.Lsixteen_avx512		/* a carry within the batch */
+
+	load_input	zmm
+	load_second_input
+	mov		$10, %eax
+	.balign		32
+.Ldouble_round_32:
+	double_round_32	0, 1, 2, 3, 15, 16, 17, 18
+	dec		%eax
+	jnz		.Ldouble_round_32
+	add_input_avx512 zmm, 16, SLOT_512
+	add_second_input
+	store_output	zmm, SLOT_512
+	add		$(16 * BLOCK_SIZE), %rdi
+	store_second_output
+	clear_second
+	sub		$(16 * BLOCK_SIZE), %rdi
+	mov		$32, %eax
+	next_batch
+	jmp		.Lbatch_avx512
+
+.Lsixteen_avx512:
 	cmp		$16, %rcx
 	jb		.Ltest_avx512vl
 	mov		%edx, %eax
@@ -390,9 +548,9 @@ SYM_START(__arch_chacha20_blocks_avx512, SYM_L_GLOBAL, SYM_A_ALIGN)
 	jc		.Ltest_avx512vl			/* a carry within the batch */
 
 	load_input	zmm
-	all_rounds	avx512, zmm
-	add_input_avx512 zmm, 16
-	store_output	zmm
+	all_rounds	avx512, zmm, 3, 0, 0, 0, 0, 4, 4, 4, 4
+	add_input_avx512 zmm, 16, SLOT_512
+	store_output	zmm, SLOT_512
 	mov		$16, %eax
 	next_batch
 	jmp		.Lbatch_avx512

@@ -157,6 +157,13 @@ SYM_INNER_LABEL(vgetrandom_landing_pad, SYM_L_GLOBAL)
 
 	/* These are the registers of the interrupted call, secrets included. */
 	ALTERNATIVE "", "vzeroall", X86_FEATURE_AVX
+#ifdef CONFIG_AS_AVX512
+	ALTERNATIVE "jmp .Lnarrow", "", X86_FEATURE_AVX512_VBMI2
+	.irp i, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	vpxord	%xmm\i, %xmm\i, %xmm\i
+	.endr
+.Lnarrow:
+#endif
 	.irp i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 	pxor	%xmm\i, %xmm\i
 	.endr

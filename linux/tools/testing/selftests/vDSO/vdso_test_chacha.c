@@ -333,18 +333,20 @@ static bool takes_a_count_of_64_bits(blocks_t blocks)
 	return true;
 }
 
-/* Try keys anywhere from right before the output to right after it. */
+/* Try keys right before the output, at its start, and right after it. */
 static bool may_overwrite_its_key(blocks_t blocks)
 {
 	uint8_t area[KEY + REFILL_BLOCKS * BLOCK + KEY];
-	size_t n, at;
+	size_t n, i;
 
 	for (n = 0; n <= REFILL_BLOCKS; n++) {
-		for (at = 0; at <= KEY + n * BLOCK; at++) {
+		const size_t places[] = { 0, KEY, KEY + n * BLOCK };
+
+		for (i = 0; i < ARRAY_SIZE(places); i++) {
 			fill(area, sizeof(area));
-			if (!makes_blocks(blocks, area + KEY, area + at, 0, n)) {
-				ksft_print_msg("%zu blocks over key at %zd\n",
-					       n, at - KEY);
+			if (!makes_blocks(blocks, area + KEY, area + places[i], 0, n)) {
+				ksft_print_msg("%zu blocks with key at %zd\n",
+					       n, places[i] - KEY);
 				return false;
 			}
 		}
