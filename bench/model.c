@@ -207,7 +207,7 @@ struct state_7_3 {
 	bool		in_use;
 };
 
-/* Take bytes from the start of what is left of the batch. */
+/* Take the first unused bytes of the batch. */
 static void take_7_3(struct state_7_3 *state, uint8_t *dst, size_t len)
 {
 	memcpy(dst, state->batch + state->pos, len);

@@ -203,7 +203,7 @@ static void raise_top(size_t top)
 		;
 }
 
-/* The order pairs with that of free_state(): what is claimed has been cleared. */
+/* The acquire pairs with the release in free_state(): a claimed state has been cleared. */
 static bool try_to_own(size_t i, struct slot *slot)
 {
 	struct slot *nobody = NULL;

@@ -16,7 +16,7 @@
  *
  * - strength: the key has 256 random bits. At most 256 blocks of AES come from one key. They
  *   never repeat, which tells them from random ones with an advantage of at most 2^-112.
- * - what was returned before: no key outlives its chunk, and no key leads to another.
+ * - the bytes returned before: no key outlives its chunk, and no key leads to another.
  * - fork(): keys are drawn after it. A fork() by a signal handler within a call makes the
  *   child, whose call goes on as well, start again.
  * - reseeds: the first key after a reseed comes from the new seed.
@@ -274,7 +274,7 @@ static bool is_instantiated(struct context *context)
 	return false;
 }
 
-/* Draws what is not used, to fail here where the kernel has nothing to offer. */
+/* Draw and discard a few bytes, so that this fails if the kernel has none to offer. */
 static bool probe(struct provider *provider)
 {
 	unsigned char bytes[STREAM_KEY_SIZE];

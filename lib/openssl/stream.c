@@ -31,7 +31,7 @@ static const unsigned char aes_answers[2][BLOCK] = {
 
 /*
  * Emulators have got these instructions wrong: QEMU 7.2 returns the first of two blocks
- * twice. So make sure, once, that what is about to be used computes AES.
+ * twice. Therefore check once, before they are used, that they compute AES.
  */
 __attribute__((unused))
 static int computes_aes(void (*fill)(void *out, size_t len, const unsigned char *key))

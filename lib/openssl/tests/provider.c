@@ -593,7 +593,7 @@ static void test_parameters(void)
 
 	judge(EVP_RAND_CTX_get_params(c, all) && state == EVP_RAND_STATE_UNINITIALISED &&
 	      strength == 256 && max >= 65536 && !strcmp(text, "unchanged"),
-	      "state, strength and greatest request are told, what is unknown is left alone");
+	      "state, strength and greatest request are returned, unknown parameters are left alone");
 	judge(EVP_RAND_CTX_get_params(c, other) && wide == 256 && other[1].return_size == sizeof(size_t),
 	      "numbers of other sizes are told, and sizes without a buffer");
 	judge(!EVP_RAND_CTX_get_params(c, wrong) && !EVP_RAND_CTX_get_params(c, small),
@@ -824,7 +824,7 @@ static bool fails_and_recovers(void)
 	       RAND_status() == 1 && !all_zero(bytes, 16);
 }
 
-/* Where the vDSO serves: what was seeded goes on as before. */
+/* Where the vDSO serves the request, a seeded generator continues as before. */
 static bool needs_no_system_call(void)
 {
 	unsigned char bytes[300] = {};

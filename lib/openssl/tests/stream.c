@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * stream.c: every stream of this processor, compared with libcrypto's, for each length up to
- * several times what is made at once, at each alignment, and for the longest one.
+ * several batches of blocks, at each alignment, and for the greatest length.
  */
 #include <stdbool.h>
 #include <stdio.h>
