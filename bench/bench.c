@@ -680,7 +680,7 @@ static int draw_alone(int which)
 	g->fn(workers[0].buffer, 1, 0, workers[0].states[which], size);
 	refuse_system_calls();
 	for (i = 0; i < NUM_LENGTHS; i++)
-		if (lengths[i] != MIXED_LEN &&
+		if (lengths[i] != MIXED_LEN && lengths[i] != MIXED_LONG_LEN &&
 		    g->fn(workers[0].buffer, lengths[i], 0, workers[0].states[which], size) !=
 		    (ssize_t)lengths[i])
 			return 1;
