@@ -1068,6 +1068,54 @@ static void announced_clone_changes_the_stamp(struct kunit *test)
 #ifdef CONFIG_HAVE_HW_BREAKPOINT
 static unsigned long clone_at;
 
+/* The key at the moment of the clone, and how often user space was told to go on with it. */
+static unsigned long key_at_clone;
+static unsigned int old_keys_published;
+
+static void clone_at_load_of_counter(struct perf_event *bp, struct perf_sample_data *data,
+				     struct pt_regs *regs)
+{
+	if (loads++ != clone_at)
+		return;
+	key_at_clone = base_crng.generation;
+	become_clone_by_counter();
+	become_clone();
+}
+
+static void note_check(struct perf_event *bp, struct perf_sample_data *data,
+		       struct pt_regs *regs)
+{
+	if (base_crng.generation == key_at_clone &&
+	    vdso_rng_page.data.check == published() + fake_clock.disruption_marker)
+		old_keys_published++;
+}
+
+/* A draw finds that the machine was migrated, and it becomes a clone before the draw says so. */
+static void clone_is_not_mistaken_for_the_migration_before_it(struct kunit *test)
+{
+	enum { MORE_THAN_THE_LOADS = 10 };
+	struct perf_event * __percpu *counter, * __percpu *check;
+
+	random_watch_vmclock(&fake_clock, true);
+	old_keys_published = 0;
+	for (clone_at = 0; clone_at < MORE_THAN_THE_LOADS; clone_at++) {
+		loads = 0;
+		key_at_clone = 0;
+		set_birth(jiffies);
+		become_clone();
+		counter = watch_word(test, &fake_clock.vm_generation_counter, HW_BREAKPOINT_RW,
+				     clone_at_load_of_counter);
+		check = watch_word(test, &vdso_rng_page.data.check, HW_BREAKPOINT_W, note_check);
+		draw_u32();
+		unregister_wide_hw_breakpoint(check);
+		unregister_wide_hw_breakpoint(counter);
+		KUNIT_EXPECT_TRUE(test, clone_at || key_at_clone);
+		draw_u32();
+		expect_clones(test, 0, do_nothing, draw_u32);
+	}
+	KUNIT_EXPECT_EQ(test, old_keys_published, 0);
+}
+
 static void clone_at_load(struct perf_event *bp, struct perf_sample_data *data,
 			  struct pt_regs *regs)
 {
@@ -1117,6 +1165,7 @@ static struct kunit_case random_clone_test_cases[] = {
 	KUNIT_CASE(watching_is_no_clone),
 	KUNIT_CASE(announced_clone_changes_the_stamp),
 #ifdef CONFIG_HAVE_HW_BREAKPOINT
+	KUNIT_CASE(clone_is_not_mistaken_for_the_migration_before_it),
 	KUNIT_CASE_PARAM(clone_after_the_check_starts_over, use_case_gen_params),
 #endif
 	{ }
