@@ -7,7 +7,7 @@ import sys
 from machine import KINDS, THREADS, VALUE_SIZE, WATCHES, Failure, Farm, end_by_signals
 from snapshot import (age, draw_until_parted, new_id, reseed_interval,
                       snapshot_of_draws, snapshot_of_large_call, start_clones)
-from window import SOURCES, Window
+from window import NAMES, SOURCES, Window
 
 AFTER = 2000            # draws of each thread that come after the notification for sure
 CONTROL_TRIES = 3       # to have every thread run before the periodic reseed
@@ -45,6 +45,13 @@ def shared_by_threads(clones, kind):
     """How many values of each thread of one clone the other one has drawn as well."""
     others = clones[1].since()
     return [len(set(clones[0].values[thread][kind]) & others) for thread in range(THREADS)]
+
+
+def shared_names(clones):
+    """How many names both clones have drawn. They are short, so count pairs of names."""
+    one, other = ({first + second for first, second in zip(clone.names, clone.names[1:])}
+                  for clone in clones)
+    return len(one & other)
 
 
 def repeats(clone, other, kind):
@@ -154,7 +161,7 @@ def control(farm, title, snapshot, guid):
             farm.end(clone.machine)
         clones = start_clones(farm, snapshot, ("control-1", "control-2"), (guid, guid))
         alike = draw_until_parted(clones)
-        if all(alike):
+        if all(alike) and shared_names(clones):
             break
     judge(f"{title}: vDSO: every thread draws the same until the periodic reseed",
           0 in alike and "a thread draws another value at once",
@@ -163,6 +170,9 @@ def control(farm, title, snapshot, guid):
     judge(f"{title}: system call: every thread draws the same until the periodic reseed",
           0 in shared and "a thread has no value of the other clone",
           f"{span(shared)} draws of a thread in both clones")
+    names = shared_names(clones)
+    judge(f"{title}: {NAMES}: both clones draw some of the same",
+          not names and "no two names in a row are in both", f"{names} pairs of names")
     late = [{value for thread in range(THREADS)
              for value in clone.values[thread][0][alike[thread]:]} for clone in clones]
     judge(f"{title}: vDSO: nothing in common after it", len(late[0] & late[1]),
