@@ -67,6 +67,10 @@
 
 #define GETENTROPY_MAX	256
 
+#ifndef GRND_TIMESTAMP
+# define GRND_TIMESTAMP	0x0008
+#endif
+
 enum phase {
 	UNUSED,
 	BUSY,		/* being set up */
@@ -416,6 +420,18 @@ static void unload(void)
 
 /* --- What the header declares */
 
+/*
+ * Flags and lengths that need no state, or that no state serves. A function that does
+ * not have the cookies of GRND_TIMESTAMP makes the system call.
+ */
+__attribute__((noinline, cold))
+static ssize_t draw_without_state(void *buf, size_t len, unsigned int flags)
+{
+	if ((flags & GRND_TIMESTAMP) && __atomic_load_n(&vgr.phase, __ATOMIC_ACQUIRE) == READY)
+		return vgr.function(buf, len, flags, NULL, 0);
+	return system_call(buf, len, flags);
+}
+
 /* As vgr_getrandom(), but with the error in the result. */
 static inline ssize_t draw(void *buf, size_t len, unsigned int flags)
 {
@@ -425,7 +441,7 @@ static inline ssize_t draw(void *buf, size_t len, unsigned int flags)
 
 	if (unlikely(flags >= FLAGS_END ||
 		     len > __atomic_load_n(&vgr.limit, __ATOMIC_RELAXED)))
-		return system_call(buf, len, flags);
+		return draw_without_state(buf, len, flags);
 	if (unlikely(!slot || !take(slot))) {
 		slot = find_slot(thread);
 		if (!slot)

@@ -62,8 +62,7 @@
 
 /*
  * Up to where draws are direct. Mainline's function and the system call are slower than AES
- * from there on. Kernels with GRND_TIMESTAMP have a faster function; what counts there are
- * the two system calls with that flag, which longer requests make.
+ * from there on. Kernels with GRND_TIMESTAMP have a faster function.
  */
 #define DIRECT_MAX		64
 #define DIRECT_MAX_FAST		1024

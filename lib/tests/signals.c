@@ -20,7 +20,7 @@
 # define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-enum { THREADS = 4, MOST = 300000, CONTEXTS = 5 };
+enum { THREADS = 4, MOST = 300000, CONTEXTS = 5, STUCK = 100, LONGEST_PAUSE = 10000000 };
 
 enum how { DRAW, JUMP, SWITCH };
 
@@ -38,6 +38,8 @@ struct storm {
 	timer_t timer;
 	volatile sig_atomic_t over;
 	long pause;
+	volatile size_t progress;	/* made outside of handlers */
+	size_t progress_before, stuck;
 };
 
 static __thread struct storm *storm;
@@ -63,11 +65,21 @@ static void switch_context(void)
 	swapcontext(&storm->contexts[from], &storm->contexts[storm->current]);
 }
 
-/* Once each time, or a slow machine would do nothing but handle signals. */
+/*
+ * Once each time, or a slow machine would do nothing but handle signals. Even so, the
+ * next signal may be pending before the handler ends. The pause grows until it is not.
+ */
 static void set_timer(void)
 {
-	struct itimerspec once = { .it_value.tv_nsec = storm->pause + storm->signals * 997 % 16384 };
+	struct itimerspec once = {};
 
+	storm->stuck = storm->progress == storm->progress_before ? storm->stuck + 1 : 0;
+	storm->progress_before = storm->progress;
+	if (storm->stuck == STUCK && storm->pause < LONGEST_PAUSE) {
+		storm->stuck = 0;
+		storm->pause *= 2;
+	}
+	once.it_value.tv_nsec = storm->pause + storm->signals * 997 % 16384;
 	/* The thread sanitizer delivers signals late. */
 	if (!storm->over && timer_settime(storm->timer, 0, &once, NULL))
 		give_up("timer_settime");
@@ -110,6 +122,7 @@ static void draw_until_end(void)
 		for (volatile int i = 0; i < 20; i++) {
 			draw_and_record();
 			vgr_getrandom(buf, round++ % sizeof(buf), 0);
+			storm->progress++;
 		}
 	}
 }
