@@ -354,6 +354,6 @@ int main(int argc, char **argv)
 	check_values("fork of a fork");
 	check(!shared->bad, "fork of a fork: all children end well");
 	test_bare_clone();
-	test_spawn(argv[0]);
+	test_spawn((const char *)getauxval(AT_EXECFN));
 	return finish();
 }
