@@ -154,13 +154,15 @@ static void test_locked(void)
 
 int main(int argc, char **argv)
 {
+	/* Also found by a process that was not started from a shell */
+	const char *program = (const char *)getauxval(AT_EXECFN);
 	bool offered;
 
 	if (argc > 1 && !strcmp(argv[1], "limited"))
 		return be_limited();
 	offered = !vgr_prepare();
-	test_address_space(argv[0], offered);
-	test_chroot(argv[0], offered);
+	test_address_space(program, offered);
+	test_chroot(program, offered);
 	test_locked();
 	return finish();
 }

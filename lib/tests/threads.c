@@ -71,10 +71,12 @@ static void test_one_by_one(void)
 
 /* --- Many at the same time */
 
+/* How often all draw. When the kernel reseeds, each thread makes a system call. */
+enum { ROUNDS = 4 };
+
 static struct crowd {
 	pthread_barrier_t barrier;
 	bool first_only;
-	unsigned long calls;	/* by a second draw */
 } crowd;
 
 static void *draw_in_crowd(void *value)
@@ -83,9 +85,11 @@ static void *draw_in_crowd(void *value)
 
 	vgr_random_buf(&values[0], sizeof(values[0]));
 	pthread_barrier_wait(&crowd.barrier);	/* everyone has drawn */
-	pthread_barrier_wait(&crowd.barrier);	/* the main thread has looked */
-	vgr_random_buf(&values[1], sizeof(values[1]));
-	pthread_barrier_wait(&crowd.barrier);	/* everyone has drawn again */
+	for (int round = 1; round < ROUNDS; round++) {
+		pthread_barrier_wait(&crowd.barrier);	/* the main thread has looked */
+		vgr_random_buf(&values[round], sizeof(values[round]));
+		pthread_barrier_wait(&crowd.barrier);	/* everyone has drawn again */
+	}
 	return NULL;
 }
 
@@ -107,15 +111,15 @@ static bool owners_are_distinct(void)
 static void test_more_than_states(bool count_them)
 {
 	int count = STATES + 100;
-	struct value *values = calloc(2 * count, sizeof(*values));
+	struct value *values = calloc(ROUNDS * count, sizeof(*values));
 	pthread_t *threads = calloc(count, sizeof(*threads));
 	size_t wrong, held, before = taken();
-	unsigned long made = 0;
+	unsigned long made, least = ~0ul;
 	int started = 0;
 
 	pthread_barrier_init(&crowd.barrier, NULL, count + 1);
 	for (; started < count; started++) {
-		int error = try_to_start(&threads[started], draw_in_crowd, &values[2 * started]);
+		int error = try_to_start(&threads[started], draw_in_crowd, &values[ROUNDS * started]);
 
 		if (error) {
 			printf("# %d threads: %s\n", started, strerror(error));
@@ -125,24 +129,26 @@ static void test_more_than_states(bool count_them)
 	}
 	pthread_barrier_wait(&crowd.barrier);
 	held = taken();
-	if (count_them)
-		made = calls();
-	pthread_barrier_wait(&crowd.barrier);
-	pthread_barrier_wait(&crowd.barrier);
-	if (count_them)
-		made = calls() - made;
+	for (int round = 1; round < ROUNDS; round++) {
+		made = count_them ? calls() : 0;
+		pthread_barrier_wait(&crowd.barrier);
+		pthread_barrier_wait(&crowd.barrier);
+		made = count_them ? calls() - made : 0;
+		if (made < least)
+			least = made;
+	}
 	if (vgr.base) {
 		check(held == STATES, "more threads than states: all states are taken # %zu by %d", held, count);
 		check(owners_are_distinct(), "more threads than states: each state has one owner");
 		if (count_them)
-			check(made >= 100 && made < 100 + STATES / 2,
-			      "more threads than states: the others make system calls # %lu", made);
+			check(least >= 100 && least < 100 + STATES / 2,
+			      "more threads than states: the others make system calls # %lu", least);
 	}
 	for (int i = 0; i < count; i++)
 		pthread_join(threads[i], NULL);
-	wrong = count_wrong(values, 2 * count);
+	wrong = count_wrong(values, ROUNDS * count);
 	check(!wrong, "more threads than states: each value once, none zero # %d values, %zu wrong",
-	      2 * count, wrong);
+	      ROUNDS * count, wrong);
 	check(taken() == before, "more threads than states: all are returned # %zu taken", taken());
 	if (vgr.base) {
 		check(!count_dirty(), "more threads than states: all are cleared # %zu are not", count_dirty());
