@@ -97,7 +97,7 @@ export KBUILD_BUILD_USER=vgetrandom KBUILD_BUILD_HOST=localhost KBUILD_BUILD_VER
 
 mkdir -p "$LOG"
 
-# Does SERIES name series of ORDER, in that order, each with the one that it stands on?
+# Does SERIES name series of ORDER, in that order, each with the one that it depends on?
 is_complete() {
 	awk -v series="$1" '
 		!/^#/ && index(" " series " ", " " $1 " ") {
@@ -343,7 +343,7 @@ patch_files() {
 	done
 }
 
-# A series, after those that it stands on.
+# A series, after those that it depends on.
 chain_of() {
 	local below
 	below=$(awk -v name="$1" '$1 == name { print $2 }' "$ORDER")
