@@ -697,7 +697,7 @@ static void clone_in_a_vdso_call_is_told_by_the_next(struct kunit *test)
 
 	loads = 0;
 	set_birth(jiffies);
-	/* The numbers are not of one moment, so the system call is to look. */
+	/* The numbers are from different moments, so the system call must look. */
 	KUNIT_EXPECT_EQ(test, ask_vdso(&cookies, 16), VGETRANDOM_SYSCALL);
 	unregister_wide_hw_breakpoint(bp);
 	KUNIT_EXPECT_EQ(test, loads, 1);
@@ -899,7 +899,7 @@ static void clone_while_fork_event_is_read_is_reported(struct kunit *test)
 
 #endif
 
-/* A hypervisor of the tests' own. */
+/* The tests' own hypervisor */
 static struct vdso_vmclock fake_clock;
 static u64 fake_id[2] __aligned(16);
 
@@ -1068,7 +1068,7 @@ static void announced_clone_changes_the_stamp(struct kunit *test)
 #ifdef CONFIG_HAVE_HW_BREAKPOINT
 static unsigned long clone_at;
 
-/* The key at the moment of the clone, and how often user space was told to go on with it. */
+/* The key at the moment of the clone, and how often it was published afterwards. */
 static unsigned long key_at_clone;
 static unsigned int old_keys_published;
 
@@ -1090,7 +1090,7 @@ static void note_check(struct perf_event *bp, struct perf_sample_data *data,
 		old_keys_published++;
 }
 
-/* A draw finds that the machine was migrated, and it becomes a clone before the draw says so. */
+/* A draw finds a migration, and the machine becomes a clone before the draw publishes it. */
 static void clone_is_not_mistaken_for_the_migration_before_it(struct kunit *test)
 {
 	enum { MORE_THAN_THE_LOADS = 10 };

@@ -2,10 +2,10 @@
 /*
  * vmclock: a page that the hypervisor shares with the guest and with its processes
  *
- * The page tells how a counter of the processor relates to real time, and whether that
- * was disrupted, because the machine was migrated or restored from a snapshot. This
- * driver is for the latter: it shows the page to the RNG and to the vDSO, which look at
- * it before each use of a key.
+ * The page tells how a counter of the processor relates to real time. It also tells
+ * whether that relation was disrupted, because the machine was migrated or restored from
+ * a snapshot. This driver uses only the latter information: it shows the page to the RNG
+ * and to the vDSO, which look at it before each use of a key.
  */
 #include <linux/acpi.h>
 #include <linux/io.h>
@@ -38,7 +38,7 @@ static_assert(offsetof(struct vmclock_header, flags) == 24);
 static_assert(offsetof(struct vdso_vmclock, disruption_marker) == 16);
 static_assert(offsetof(struct vdso_vmclock, vm_generation_counter) == 104);
 
-/* The RNG and the vDSO have one page each. */
+/* The RNG and the vDSO can watch only one page each. */
 static unsigned long vmclock_in_use;
 
 static void vmclock_notify(acpi_handle handle, u32 event, void *data)
@@ -89,7 +89,7 @@ static int vmclock_probe(struct platform_device *pdev)
 	void *page;
 	int ret;
 
-	/* User space is to see the page, and nothing else. */
+	/* User space must see this page and nothing else. */
 	if (!res || !IS_ALIGNED(res->start, PAGE_SIZE) || resource_size(res) < PAGE_SIZE) {
 		dev_err(dev, "no page of memory\n");
 		return -ENODEV;
@@ -109,7 +109,7 @@ static int vmclock_probe(struct platform_device *pdev)
 		return ret;
 	}
 
-	/* Without notifications, those that wait for a clone wait for the next draw. */
+	/* Without notifications, only the next draw wakes those that wait for a clone. */
 	if (has_acpi_companion(dev))
 		acpi_install_notify_handler(ACPI_HANDLE(dev), ACPI_DEVICE_NOTIFY, vmclock_notify,
 					    NULL);

@@ -21,7 +21,7 @@ static void add_device_at(struct kunit *test, int nr, size_t offset, size_t size
 {
 	struct resource res = DEFINE_RES_MEM(virt_to_phys(fakes[nr]) + offset, size);
 
-	/* Nothing describes it, so its name is what the driver is found by. */
+	/* The driver matches by name, because no firmware describes the device. */
 	devices[nr] = platform_device_register_simple("vmclock", nr, &res, 1);
 	if (IS_ERR(devices[nr])) {
 		devices[nr] = NULL;
@@ -144,13 +144,13 @@ static void second_device_is_ignored(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, has_driver(1));
 	KUNIT_EXPECT_FALSE(test, is_watched(&fakes[1]->words.disruption_marker));
 
-	/* Its departure is not the first one's. */
+	/* Removing it does not remove the first one. */
 	remove_device(1);
 	expect_accepted(test, 0);
 	KUNIT_EXPECT_TRUE(test, is_watched(&fakes[0]->words.disruption_marker));
 }
 
-/* That is no clone. */
+/* A removal does not count as a clone. */
 static void removed_device_is_forgotten(struct kunit *test)
 {
 	u64 stamp;

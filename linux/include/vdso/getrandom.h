@@ -63,10 +63,10 @@ struct vdso_rng_data {
 #define VDSO_RNG_NO_GENERATION	(1ULL << 63)
 
 /**
- * struct vdso_vmclock - what the hypervisor tells of clones
- * @disruption_marker:	   Changes when the machine was restored from a snapshot, or
+ * struct vdso_vmclock - the hypervisor's words about clones
+ * @disruption_marker:	   Changes when the machine is restored from a snapshot or
  *			   migrated, so it changes whenever @vm_generation_counter does.
- * @vm_generation_counter: Changes when the machine was restored from a snapshot, if
+ * @vm_generation_counter: Changes when the machine is restored from a snapshot, if
  *			   the hypervisor has this word.
  *
  * This is the part of the vmclock ABI that matters here. The hypervisor writes to the
@@ -91,10 +91,10 @@ extern unsigned long vdso_vmclock_pfn;
  * vdso_set_vmclock() - show the hypervisor's page to user space
  * @pfn: Number of the page frame, or 0 if there is none.
  *
- * Processes that have another page mapped get this one with their next access. A process
- * can be missed while it is being forked. It makes system calls instead of draws, unless
- * the marker is 0 and zeros were mapped: then it finds out about a clone no earlier
- * than the kernel.
+ * Processes that have another page mapped fault in this one with their next access. A
+ * process can be missed while it is being forked. Its draws then fall back to the system
+ * call, unless the marker is 0 and zeros were mapped: in that case, it finds out about a
+ * clone no earlier than the kernel.
  *
  * Context: Process context, may sleep.
  */

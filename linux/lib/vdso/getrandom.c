@@ -112,13 +112,13 @@ static __always_inline bool vgetrandom_state_ok(const struct vgetrandom_state *s
 /*
  * The check at the end of a draw. Its loads come after those of the bytes drawn, so
  * they vouch for all of the bytes: the kernel's generation is still the state's, the
- * state was not wiped, and the machine is no clone that the kernel has yet to notice.
+ * state was not wiped, and the machine is not a clone that the kernel has yet to notice.
  * A wiped state has generation 0, and @check never equals the hypervisor's word alone.
  *
- * The kernel publishes one sum for the first and the last. With two words, a clone
- * and its reseed could happen between the two loads, and both would look right. The
- * hypervisor's word is loaded last. A clone before that load fails the check, and a
- * clone after it finds the draw finished.
+ * The kernel publishes one sum of its generation and the hypervisor's word. With two
+ * separate words, a clone and its reseed could happen between the two loads, and both
+ * would look right. The hypervisor's word is loaded last. A clone before that load makes
+ * the check fail, and a clone after it finds the draw finished.
  */
 static __always_inline bool
 vgetrandom_current(const struct vdso_rng_data *rng, const struct vdso_vmclock *clock,

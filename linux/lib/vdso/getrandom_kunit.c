@@ -127,10 +127,10 @@ static void publish(u64 generation)
 	fake.rng.generation = generation;
 }
 
-/* A reseed of the kernel's that does not look at the hypervisor's word. */
+/* The kernel reseeds without looking at the hypervisor's word. */
 static void new_generation(void)
 {
-	/* The sum of a generation and the clock must not be that of two others. */
+	/* No other generation and clock may have the same sum. */
 	publish(fake.rng.generation + 1000003);
 }
 
@@ -521,7 +521,7 @@ static const char *judge_at(u8 *dst, size_t len, ssize_t ret)
 		return "memory outside was written";
 	if (fake.wiped_at_check)
 		return "a wiped state served the call";
-	/* Nothing is drawn if nothing is asked for. */
+	/* A request for no bytes draws nothing. */
 	if (len && !fake.hypervisor_asked_last)
 		return "the hypervisor's word was not the last to be looked at";
 	if (len && fake.clock_at_check != fake.noticed_at_check)

@@ -20,7 +20,7 @@
 #include "vgetrandom_chacha.h"
 #include "../kselftest_harness.h"
 
-/* An emulated processor takes long. */
+/* An emulated processor is slow. */
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT 100
 

@@ -2,9 +2,9 @@
 /*
  * vdso_test_getrandom_clone.c: clones that the kernel has not noticed
  *
- * The test plays the hypervisor and changes the word by which a vmclock tells of a
- * clone. getrandom() in the vDSO must see that before the kernel does. To the kernel and
- * to other programs, the machine is a clone each time.
+ * The test plays the hypervisor and changes the word of a vmclock that reports a clone.
+ * getrandom() in the vDSO must see the change before the kernel does. To the kernel and
+ * to other programs, the machine becomes a clone each time.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -166,7 +166,7 @@ TEST(device_may_go_and_come_back)
 	for (i = 0; i < ROUNDS; i++) {
 		ASSERT_TRUE(write_name(DRIVER "unbind", name));
 		let_draw();
-		/* Nobody looks at the page any more. */
+		/* Nothing looks at the page any more. */
 		vmclock_become_clone(vmclock);
 		let_draw();
 		ASSERT_TRUE(write_name(DRIVER "bind", name));
@@ -181,7 +181,7 @@ TEST(device_may_go_and_come_back)
 		}
 	}
 
-	/* It is looked at as before. */
+	/* The page is watched again. */
 	if (!count_calls(draw_around_clone, vmclock, &watch, &calls))
 		SKIP(return, "clone: tracing not permitted");
 	EXPECT_EQ(0, calls.status);

@@ -588,7 +588,7 @@ static bool happen(struct step_actor *actor, const struct event *event,
 		return false;
 	if (event->tracer & DO_VMCLOCK)
 		vmclock_become_clone(vmclock);
-	/* A clone learns that it is one before it goes on. */
+	/* A clone is told that it is one before it continues. */
 	if (event->tracer & DO_FORK &&
 	    ptrace(PTRACE_DETACH, scene->child, NULL, 0L))
 		return false;

@@ -2,7 +2,7 @@
 /*
  * vgetrandom_vmclock.h: play the hypervisor of a machine that has a vmclock
  *
- * The hypervisor tells of a clone by changing a word in a page of memory. A test can do
+ * The hypervisor reports a clone by changing a word in a page of memory. A test can do
  * the same through /dev/mem. The kernel does not notice until it looks.
  */
 #ifndef VGETRANDOM_VMCLOCK_H
@@ -26,7 +26,7 @@ struct vmclock {
 };
 
 /**
- * vmclock_name() - find the device in the list of what uses memory
+ * vmclock_name() - find the device in /proc/iomem
  * @name:	buffer for its name, as drivers and sysfs know it
  * @start:	where its page begins
  *
@@ -64,7 +64,7 @@ static inline struct vmclock *vmclock_open(void)
 	return clock != MAP_FAILED && clock->magic == VMCLOCK_MAGIC ? clock : NULL;
 }
 
-/* Make this machine a clone, as far as anybody can tell who looks. */
+/* Make this machine look like a clone. */
 static inline void vmclock_become_clone(struct vmclock *clock)
 {
 	atomic_fetch_add(&clock->disruption_marker, 1);
