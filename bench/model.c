@@ -57,18 +57,27 @@ static void block(uint8_t *dst, const uint32_t *in)
 	memcpy(dst, x, sizeof(x));
 }
 
-/* Make blocks, of which the first one has number @first. */
-static void chacha20(uint8_t *dst, const uint8_t key[32], size_t first, size_t nblocks)
+static void chacha20(uint8_t *dst, const uint8_t key[32], size_t nblocks)
 {
 	uint32_t in[16] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 };
 	size_t i;
 
 	memcpy(in + 4, key, 32);
 	for (i = 0; i < nblocks; i++) {
-		in[12] = first + i;
-		in[13] = (uint64_t)(first + i) >> 32;
+		in[12] = i;
+		in[13] = (uint64_t)i >> 32;
 		block(dst + i * 64, in);
 	}
+}
+
+/* How many blocks of a request are made under a key of their own */
+static size_t direct_blocks(size_t len)
+{
+	size_t n = len / 64;
+
+	if (n > MODEL_BLOCKS && n % MODEL_BLOCKS <= FEW_BLOCKS)
+		n -= n % MODEL_BLOCKS;
+	return n;
 }
 
 /* struct vgetrandom_state of 6.1 */
@@ -91,7 +100,7 @@ static void refill_6_1(struct state_6_1 *state)
 {
 	uint8_t out[MODEL_BLOCKS * 64];
 
-	chacha20(out, state->key, 0, MODEL_BLOCKS);
+	chacha20(out, state->key, MODEL_BLOCKS);
 	memcpy(state->key, out, sizeof(state->key));
 	memcpy(state->batch, out + sizeof(state->key), sizeof(state->batch));
 	state->avail = sizeof(state->batch);
@@ -117,11 +126,8 @@ static void fill_6_1(struct state_6_1 *state, uint8_t *dst, size_t len)
 			state->avail = 0;
 		if (len >= DIRECT_LEN && state->avail >= sizeof(key)) {
 			take_6_1(state, key, sizeof(key));
-			n = len / 64;
-			if (n > MODEL_BLOCKS && n % MODEL_BLOCKS <= FEW_BLOCKS)
-				n -= n % MODEL_BLOCKS;
-			n *= 64;
-			chacha20(dst, key, 0, n / 64);
+			n = direct_blocks(len) * 64;
+			chacha20(dst, key, n / 64);
 		} else {
 			n = len < state->avail ? len : state->avail;
 			take_6_1(state, dst, n);
@@ -215,12 +221,11 @@ static void take_7_3(struct state_7_3 *state, uint8_t *dst, size_t len)
 	state->pos += len;
 }
 
-/* Refill the batch with the blocks that follow the @used first ones of the key. */
-static void refill_7_3(struct state_7_3 *state, size_t used)
+static void refill_7_3(struct state_7_3 *state)
 {
 	uint8_t out[MODEL_BLOCKS * 64];
 
-	chacha20(out, state->key, used, MODEL_BLOCKS);
+	chacha20(out, state->key, MODEL_BLOCKS);
 	memcpy(state->batch, out, sizeof(state->batch));
 	memcpy(state->key, out + sizeof(state->batch), sizeof(state->key));
 	state->pos = 0;
@@ -234,9 +239,10 @@ static void fill_7_3(struct state_7_3 *state, uint8_t *dst, size_t len, uint64_t
 	for (;;) {
 		if (len >= DIRECT_LEN && MODEL_BATCH - state->pos >= (int)sizeof(key)) {
 			take_7_3(state, key, sizeof(key));
-			chacha20(dst, key, 0, len / 64);
-			dst += len / 64 * 64;
-			len %= 64;
+			n = direct_blocks(len);
+			chacha20(dst, key, n);
+			dst += n * 64;
+			len -= n * 64;
 		}
 		left = MODEL_BATCH - state->pos;
 		n = len < left ? len : left;
@@ -246,11 +252,7 @@ static void fill_7_3(struct state_7_3 *state, uint8_t *dst, size_t len, uint64_t
 		if (!len)
 			return;
 
-		n = len >= DIRECT_LEN ? len / 64 : 0;
-		chacha20(dst, state->key, 0, n);
-		dst += n * 64;
-		len -= n * 64;
-		refill_7_3(state, n);
+		refill_7_3(state);
 		state->generation = generation;
 	}
 }
