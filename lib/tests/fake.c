@@ -68,6 +68,9 @@ long FUNCTION(void *buf, size_t len, unsigned int flags, void *opaque, size_t op
 			params->reserved[i] = 0;
 		return 0;
 	}
+	/* As mainline's: other flags need no state. */
+	if (flags > 7)
+		return system_call(SYS_getrandom, buf, len, flags);
 	pid = system_call(SYS_getpid, NULL, 0, 0);
 	if (opaque_len != sizeof(*state) || ((uintptr_t)opaque & 4095) + sizeof(*state) > 4096 ||
 	    state->busy == (uint64_t)pid)
