@@ -118,6 +118,8 @@ static int prepared_cookies(void)
 	struct value cookies = {};
 	const unsigned int timestamp = 8;
 
+	if (vgr_prepare())
+		return 3;
 	if (vgr_getrandom(&cookies, sizeof(cookies), timestamp) != sizeof(cookies))
 		return 5;
 	if (FILTER(code))
