@@ -3,7 +3,7 @@
 # are in scripts/lib.sh. "make help" prints the lines that begin with "#:".
 #:
 #: make run      build the kernel with the series, boot it in QEMU, test and time getrandom() there
-#: make run TEST=vDSO/vdso_test_getrandom_step [ARGS=...] [AS=user]  run one test there instead
+#: make run TEST=vDSO/vdso_test_getrandom [ARGS=...] [AS=user]  run one test there instead
 #: make quick    the vDSO image alone: checks, known-answer tests; KUnit
 #: make test     check the series, build it, boot it on several processors, run all tests
 #: make test FAST=1  the same without the slow checks; make test-full adds the slowest ones

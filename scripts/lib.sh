@@ -111,7 +111,7 @@ is_complete() {
 
 check_settings() {
 	is_complete "$SERIES" ||
-		die "SERIES=$SERIES: these are not series of ${ORDER#"$TOP/"}, in that order, with those that they stand on"
+		die "SERIES=$SERIES: these are not series of ${ORDER#"$TOP/"}, in that order, with those that they stand on; there are: $(awk '!/^#/ { print $1 }' "$ORDER" | xargs)"
 	[[ $ACCEL == tcg || $ACCEL == kvm ]] || die "ACCEL=$ACCEL is neither tcg nor kvm"
 	[[ $TIMEOUT =~ ^[1-9][0-9]*$ ]] || die "TIMEOUT=$TIMEOUT is not a number of seconds"
 	[[ $SMP =~ ^[1-9][0-9]*$ ]] || die "SMP=$SMP is not a number of processors"
