@@ -2,7 +2,7 @@
 /*
  * Tests the getrandom() and getentropy() of a C library: the values that they return, how
  * often they make the system call, and what they keep of threads that are gone. Prints
- * "pass NAME" or "fail NAME # WHY" for each case; arguments name cases to run.
+ * TAP; arguments name cases to run.
  *
  * Every value drawn in any thread, child or signal handler goes into one table, and no two
  * may be equal. A supervisor counts the getrandom() system calls: a seccomp filter
@@ -67,6 +67,7 @@ static struct shared {
 
 static bool has_vdso;	/* the kernel has the function */
 static int listener = -1;
+static unsigned int number;	/* of cases so far */
 
 static void complain(const char *why, long n)
 {
@@ -206,7 +207,8 @@ static void start_supervisor(void)
 
 	listener = filter(SYS_getrandom, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 	if (listener < 0 || pipe(ready)) {
-		printf("skip counts of system calls # no seccomp notifications: %s\n", strerror(errno));
+		printf("ok %u - counts of system calls # SKIP no seccomp notifications: %s\n",
+		       ++number, strerror(errno));
 		return;
 	}
 	if (!fork()) {
@@ -1017,13 +1019,14 @@ int main(int argc, char **argv)
 		in_child(tests[i].run);
 		check_distinct();
 		if (getenv("TIMES"))
-			printf("%ld s ", (long)(time(NULL) - begin));
+			printf("# %ld s\n", (long)(time(NULL) - begin));
 		if (atomic_load(&shared->errors)) {
-			printf("fail %s # %s\n", tests[i].name, shared->why);
+			printf("not ok %u - %s # %s\n", ++number, tests[i].name, shared->why);
 			failed = true;
 		} else {
-			printf("pass %s\n", tests[i].name);
+			printf("ok %u - %s\n", ++number, tests[i].name);
 		}
 	}
+	printf("1..%u\n", number);
 	return failed;
 }
