@@ -152,6 +152,7 @@ make_selftest() {
 	local dir=${1%/*} out=$2/${1%/*}
 	mkdir -p "$out"
 	make -C "$TREE/tools/testing/selftests/$dir" OUTPUT="$out" \
+		${CROSS_PREFIX:+ARCH="$KERNEL_ARCH" CROSS_COMPILE="$CROSS_PREFIX"} \
 		KHDR_INCLUDES="-isystem $OUT/usr/include" \
 		CC="$TARGET_GCC $TARGET_OPTIONS ${*:3} -isystem $OUT/usr/include" "$out/${1##*/}"
 }

@@ -86,9 +86,11 @@ OUT=${VGETRANDOM_OUT:-$BUILD/out$SUFFIX}${VARIANT:+-$VARIANT}
 [[ $CC == gcc ]] || OUT+=-${CC##*/}
 OUT=${OUT// /_}
 
-# The compiler of the guest's programs.
+# The compiler of the guest's programs. scripts/cross unpacks it where the architecture says so.
 # shellcheck disable=SC2034
 TARGET_GCC=${CROSS_PREFIX}gcc
+CROSS_DIR=$BUILD/cross-$VGETRANDOM_ARCH
+[[ -z ${CROSS_UNPACK:-} ]] || PATH=$CROSS_DIR/bin:$PATH
 
 # The same commands and stamps everywhere, so that ccache recognizes them.
 export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$TOP}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Count the instructions of a draw, for several sizes.
+ *
+ *	instructions IMAGE...	vDSO images with symbols, such as vdso.so.dbg
+ *
+ * Each image is loaded beside the kernel's own, with a page of its own in place of the
+ * RNG's data. Another process draws with it and is stepped through, one instruction at a
+ * time, so the figures are exact and do not depend on the emulator. System calls are not
+ * part of them: the generation never changes, and one seed is enough.
+ */
+#define _GNU_SOURCE
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "vdso_step.h"
+#include "vgetrandom.h"
+
+#define DATA_PAGES	16	/* more than there are before the code */
+
+struct image {
+	unsigned char *start;
+	size_t size;
+	vgetrandom_t draw;
+	struct vgetrandom_opaque_params params;
+};
+
+/* Sizes and draws: a multiple of the batches of all images */
+static const struct { size_t len; unsigned int draws; } rows[] = {
+	{ 4, 240 }, { 32, 120 }, { 256, 60 }, { 1024, 16 }, { 65536, 1 },
+};
+
+static struct image image;
+static unsigned char buffer[65536];
+static size_t len;
+static unsigned int draws;
+
+static void __attribute__((noreturn)) die(const char *what)
+{
+	perror(what);
+	exit(EXIT_FAILURE);
+}
+
+static const Elf64_Shdr *section(const unsigned char *file, unsigned int type, const char *name)
+{
+	const Elf64_Ehdr *ehdr = (const void *)file;
+	const Elf64_Shdr *shdr = (const void *)(file + ehdr->e_shoff);
+	const char *names = (const char *)file + shdr[ehdr->e_shstrndx].sh_offset;
+	unsigned int i;
+
+	for (i = 0; i < ehdr->e_shnum; i++)
+		if (shdr[i].sh_type == type && !strcmp(names + shdr[i].sh_name, name))
+			return &shdr[i];
+	return NULL;
+}
+
+static long symbol(const unsigned char *file, const char *name)
+{
+	const Elf64_Shdr *symtab = section(file, SHT_SYMTAB, ".symtab");
+	const Elf64_Shdr *strtab = section(file, SHT_STRTAB, ".strtab");
+	const Elf64_Sym *sym = (const void *)(file + symtab->sh_offset);
+	size_t i;
+
+	for (i = 0; i < symtab->sh_size / sizeof(*sym); i++)
+		if (!strcmp((const char *)file + strtab->sh_offset + sym[i].st_name, name))
+			return sym[i].st_value;
+	fprintf(stderr, "there is no %s\n", name);
+	exit(EXIT_FAILURE);
+}
+
+#ifdef __aarch64__
+/* Apply all alternatives, as on a processor that has everything. */
+static void apply_alternatives(const unsigned char *file)
+{
+	const Elf64_Shdr *alternatives = section(file, SHT_PROGBITS, ".altinstructions");
+	struct entry {
+		int32_t original, replacement;
+		uint16_t feature;
+		uint8_t original_len, replacement_len;
+	} *entry;
+	size_t i;
+
+	if (!alternatives)
+		return;
+	entry = (void *)(image.start + alternatives->sh_addr);
+	for (i = 0; i < alternatives->sh_size / sizeof(*entry); i++)
+		memcpy((unsigned char *)&entry[i].original + entry[i].original,
+		       (unsigned char *)&entry[i].replacement + entry[i].replacement,
+		       entry[i].replacement_len);
+}
+#endif
+
+static void load(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const size_t before = DATA_PAGES * vgr.page;
+	const unsigned char *file;
+	unsigned char *area;
+	uint64_t *rng;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		die(path);
+	file = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (file == MAP_FAILED)
+		die(path);
+	area = mmap(NULL, before + st.st_size, PROT_READ | PROT_WRITE | PROT_EXEC,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (area == MAP_FAILED)
+		die("mmap");
+	image.start = area + before;
+	image.size = st.st_size;
+	memcpy(image.start, file, st.st_size);
+#ifdef __aarch64__
+	apply_alternatives(file);
+#endif
+	__builtin___clear_cache((char *)image.start, (char *)image.start + image.size);
+	rng = (void *)(image.start + symbol(file, "vdso_u_rng_data"));
+	/* A generation, and the flag of older kernels that says that it is ready */
+	rng[0] = 1;
+	rng[1] = 1;
+	image.draw = (vgetrandom_t)(image.start + symbol(file, VGR_NAME));
+	if (image.draw(NULL, 0, 0, &image.params, VGR_QUERY))
+		die("parameter query");
+	close(fd);
+}
+
+/* The tracer recognizes this function by its address. */
+static void __attribute__((noinline)) finished(void)
+{
+	asm volatile ("" : : : "memory");
+}
+
+static int draw_all(void *state)
+{
+	unsigned int i;
+
+	image.draw(buffer, 1, 0, state, image.params.size_of_opaque_state);
+	step_trap();
+	for (i = 0; i < draws; i++)
+		image.draw(buffer, len, 0, state, image.params.size_of_opaque_state);
+	finished();
+	return 0;
+}
+
+static void count(void *state)
+{
+	unsigned long n = 0, calls = 0;
+	struct step_actor actor;
+	uintptr_t ip;
+
+	if (!step_fork(&actor, draw_all, state) || !step_continue(&actor, 0))
+		die("tracing");
+	while (step_go(&actor, PTRACE_SINGLESTEP, 0)) {
+		ip = step_ip(&actor);
+		if (ip == (uintptr_t)finished)
+			break;
+		if (ip - (uintptr_t)image.start >= image.size)
+			continue;
+		n++;
+		calls += step_is_syscall(ip);
+	}
+	step_kill(&actor);
+	printf("instructions: %6zu bytes %10.1f a draw (%lu system calls in %u draws)\n",
+	       len, (double)n / draws, calls, draws);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned char *state;
+	size_t row;
+	int i;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	vgr.page = sysconf(_SC_PAGESIZE);
+	for (i = 1; i < argc; i++) {
+		load(argv[i]);
+		state = mmap(NULL, vgr.page, image.params.mmap_prot, image.params.mmap_flags, -1, 0);
+		if (state == MAP_FAILED)
+			die("mmap");
+		printf("instructions: %s\n", argv[i]);
+		for (row = 0; row < sizeof(rows) / sizeof(*rows); row++) {
+			len = rows[row].len;
+			draws = rows[row].draws;
+			count(state);
+		}
+	}
+	return EXIT_SUCCESS;
+}
