@@ -93,11 +93,18 @@ struct thread {
 };
 
 /*
- * Initial-exec: any other model may allocate memory when a thread first gets here,
- * which a signal handler must not do, nor a draw made by malloc(). glibc reserves
+ * Initial-exec with glibc: any other model may allocate memory when a thread first gets
+ * here, which a signal handler must not do, nor a draw made by malloc(). glibc reserves
  * 512 bytes of static TLS for libraries that are opened later; this takes 80.
+ * musl reserves none, so it cannot open such a library. There the usual model is safe:
+ * dlopen() allocates this for all threads.
  */
-static __thread struct thread self __attribute__((tls_model("initial-exec")));
+#ifdef __GLIBC__
+#define TLS_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define TLS_MODEL
+#endif
+static __thread struct thread self TLS_MODEL;
 
 /* Read by every draw, and written only while the library is set up. */
 static struct {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * dlopen LIBRARY PLUGIN - the library opened late and closed early; and as a part of a
- * plugin, which is unloaded. No draw allocates memory.
+ * plugin, which is unloaded. No draw allocates memory. musl neither unloads anything nor
+ * lets the test count allocations.
  */
 #define _GNU_SOURCE
 #include "tap.h"
@@ -15,6 +16,9 @@ static int (*vgr_prepare)(void);
 static __thread bool watched;
 static unsigned long allocations;
 
+#ifdef __GLIBC__
+#define COUNTS 1
+#define UNLOADS 1
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 
@@ -31,6 +35,10 @@ void *calloc(size_t count, size_t size)
 		__atomic_fetch_add(&allocations, 1, __ATOMIC_RELAXED);
 	return __libc_calloc(count, size);
 }
+#else
+#define COUNTS 0
+#define UNLOADS 0
+#endif
 
 static void *draw_watched(void *value)
 {
@@ -117,7 +125,10 @@ static void test_late(const char *name)
 	}
 	check(!failed && !count_wrong(values, 2 * THREADS),
 	      "opened late: threads from before and after draw, and end after dlclose()");
-	check(!allocations, "opened late: no first draw allocates memory # %lu did", allocations);
+	if (COUNTS)
+		check(!allocations, "opened late: no first draw allocates memory # %lu did", allocations);
+	else
+		skip("opened late: no first draw allocates memory", "cannot be counted with this C library");
 }
 
 static void test_again(const char *name)
@@ -206,7 +217,7 @@ static void test_keys(const char *name)
 			pthread_create(&thread, NULL, draw_watched, &values[i]);
 			pthread_join(thread, NULL);
 		}
-		if (!vgr_prepare() || errno != ENOSYS)
+		if (COUNTS && (!vgr_prepare() || errno != ENOSYS))
 			_exit(2);
 		_exit(allocations ? 3 : count_wrong(values, 3) ? 4 : 0);
 	}
@@ -219,7 +230,10 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		give_up("arguments");
 	test_keys(argv[1]);
-	test_plugin(argv[2]);
+	if (UNLOADS)
+		test_plugin(argv[2]);
+	else
+		skip("a plugin is unloaded", "this C library unloads nothing");
 	test_late(argv[1]);
 	test_again(argv[1]);
 	return finish();

@@ -2,7 +2,7 @@
 /*
  * Tests the getrandom() and getentropy() of a C library: the values that they return, how
  * often they make the system call, and what they keep of threads that are gone. Prints
- * "pass NAME" or "fail NAME # WHY" for each case; arguments name cases to run.
+ * TAP; arguments name cases to run, or with a "-" before the name, not to run.
  *
  * Every value drawn in any thread, child or signal handler goes into one table, and no two
  * may be equal. A supervisor counts the getrandom() system calls: a seccomp filter
@@ -67,6 +67,7 @@ static struct shared {
 
 static bool has_vdso;	/* the kernel has the function */
 static int listener = -1;
+static unsigned int number;	/* of cases so far */
 
 static void complain(const char *why, long n)
 {
@@ -206,7 +207,8 @@ static void start_supervisor(void)
 
 	listener = filter(SYS_getrandom, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 	if (listener < 0 || pipe(ready)) {
-		printf("skip counts of system calls # no seccomp notifications: %s\n", strerror(errno));
+		printf("ok %u - counts of system calls # SKIP no seccomp notifications: %s\n",
+		       ++number, strerror(errno));
 		return;
 	}
 	if (!fork()) {
@@ -655,10 +657,12 @@ extern char **environ;
 
 static void spawn(void)
 {
-	char *arguments[] = { "/bin/true", NULL };
+	char *arguments[] = { "/bin/true", "nothing", NULL };
 	volatile int i;
 	pid_t pid;
 
+	if (access(arguments[0], X_OK))
+		arguments[0] = "/proc/self/exe";
 	for (i = 0; i < 200; i++) {
 		draw();
 		pid = vfork();
@@ -983,12 +987,15 @@ static const struct test {
 
 static bool is_wanted(const char *name, int argc, char **argv)
 {
+	bool wanted = argc == 1 || argv[1][0] == '-';
 	int i;
 
-	for (i = 1; i < argc; i++)
-		if (strstr(name, argv[i]))
-			return true;
-	return argc == 1;
+	for (i = 1; i < argc; i++) {
+		if (argv[i][0] == '-' && strstr(name, argv[i] + 1))
+			return false;
+		wanted |= !!strstr(name, argv[i]);
+	}
+	return wanted;
 }
 
 /* Each case runs in a child, so that it begins without any state. */
@@ -999,6 +1006,9 @@ int main(int argc, char **argv)
 	time_t begin;
 	char *page;
 
+	/* Started by a case */
+	if (argc == 2 && !strcmp(argv[1], "nothing"))
+		return 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
@@ -1017,13 +1027,14 @@ int main(int argc, char **argv)
 		in_child(tests[i].run);
 		check_distinct();
 		if (getenv("TIMES"))
-			printf("%ld s ", (long)(time(NULL) - begin));
+			printf("# %ld s\n", (long)(time(NULL) - begin));
 		if (atomic_load(&shared->errors)) {
-			printf("fail %s # %s\n", tests[i].name, shared->why);
+			printf("not ok %u - %s # %s\n", ++number, tests[i].name, shared->why);
 			failed = true;
 		} else {
-			printf("pass %s\n", tests[i].name);
+			printf("ok %u - %s\n", ++number, tests[i].name);
 		}
 	}
+	printf("1..%u\n", number);
 	return failed;
 }
