@@ -612,6 +612,7 @@ static int ask_interrupted(void *unused)
 		if (!scene->never)
 			ask_vdso(cookies, sizeof(*cookies), GRND_TIMESTAMP);
 		scene->own = *cookies;
+		scene->calling = true;
 		scene->nested = 0;
 		step_trap();
 		if (scene->quit)
@@ -620,6 +621,7 @@ static int ask_interrupted(void *unused)
 		ret = vgr.call(cookies, sizeof(*cookies), GRND_TIMESTAMP, NULL,
 			       vgr.params.size_of_opaque_state);
 		part_with_child(self, cookies, ret);
+		scene->calling = false;
 		scene->outer = ret;
 		step_trap();
 		scene->later = ask_vdso(cookies, sizeof(*cookies), GRND_TIMESTAMP);
@@ -666,30 +668,56 @@ static bool step_into(struct step_actor *actor, const struct step_trace *trace, 
 	return step_ip(actor) == trace->insn[n].at;
 }
 
-/* Go from the trap before the call to its instruction @n, and cause the event there. */
-static bool interrupt(struct step_actor *actor, const struct step_trace *trace,
-		      unsigned int n, unsigned int event)
+/* Run to the trap before the next call. */
+static bool run_to_top(struct step_actor *actor)
 {
-	scene->handler = event & (ASK | SAME | FORK);
-	return step_into(actor, trace, n) && (!(event & RESEED) || reseed()) &&
+	do {
+		if (!step_continue(actor, 0))
+			return false;
+	} while (!scene->calling);
+	return true;
+}
+
+/* Step through the call. */
+static bool record(struct step_actor *actor, struct step_trace *trace)
+{
+	return step_record(actor, vgr_in_vdso, trace) && run_to_top(actor);
+}
+
+/* Cause the event here, and finish the call and the one after it. */
+static bool interrupt(struct step_actor *actor, unsigned int event)
+{
+	return (!(event & RESEED) || reseed()) &&
 	       step_continue(actor, scene->handler ? SIGUSR1 : 0) &&
 	       step_continue(actor, 0);
 }
 
-static const char *try_interrupted_at(struct step_actor *actor, const struct step_trace *trace,
+/*
+ * Cause the event at instruction @n. If the kernel reseeds at the wrong moment, this
+ * call, or the recorded one, goes another way: record again.
+ */
+static const char *try_interrupted_at(struct step_actor *actor, struct step_trace *trace,
 				      unsigned int n, unsigned int event)
 {
 	const char *wrong = "?";
 	unsigned int try;
 
-	for (try = 0; try < TRIES && wrong != fine; try++) {
-		if (!interrupt(actor, trace, n, event))
-			return "not to be stopped where it should";
+	for (try = 0; try < TRIES && wrong != fine && n < trace->n; try++) {
+		scene->handler = event & (ASK | SAME | FORK);
+		if (!step_into(actor, trace, n)) {
+			wrong = "not to be stopped where it should";
+			scene->handler = 0;
+			if (!run_to_top(actor) || !record(actor, trace))
+				return "died";
+			continue;
+		}
+		if (!interrupt(actor, event))
+			return "died";
 		wrong = judge(event);
 		if (!step_continue(actor, 0))
 			return "died";
 	}
-	return wrong;
+	return n < trace->n ? wrong : fine;
 }
 
 /* Cause the event at each instruction of a call. */
@@ -706,9 +734,7 @@ static const char *try_interrupted(unsigned int event, bool never)
 	scene->never = never;
 	if (!step_fork(&actor, ask_interrupted, NULL))
 		return "tracing not permitted";
-	if (!step_continue(&actor, 0) || !step_record(&actor, vgr_in_vdso, &trace) ||
-	    !step_continue(&actor, 0) || !step_continue(&actor, 0) ||
-	    !step_continue(&actor, 0))
+	if (!step_continue(&actor, 0) || !record(&actor, &trace))
 		wrong = "cannot be stepped through";
 	for (n = 0; n < trace.n && wrong == fine; n++)
 		wrong = try_interrupted_at(&actor, &trace, n, event);
