@@ -612,8 +612,8 @@ static int ask_interrupted(void *unused)
 		if (!scene->never)
 			ask_vdso(cookies, sizeof(*cookies), GRND_TIMESTAMP);
 		scene->own = *cookies;
-		scene->calling = true;
 		scene->nested = 0;
+		scene->calling = true;
 		step_trap();
 		if (scene->quit)
 			return 0;
@@ -621,8 +621,8 @@ static int ask_interrupted(void *unused)
 		ret = vgr.call(cookies, sizeof(*cookies), GRND_TIMESTAMP, NULL,
 			       vgr.params.size_of_opaque_state);
 		part_with_child(self, cookies, ret);
-		scene->calling = false;
 		scene->outer = ret;
+		scene->calling = false;
 		step_trap();
 		scene->later = ask_vdso(cookies, sizeof(*cookies), GRND_TIMESTAMP);
 		step_trap();
