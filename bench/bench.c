@@ -278,6 +278,7 @@ static void measure_length(size_t len, int threads, struct figures figures[NUM_S
 			times[i] = calibrate(&subjects[i], len, threads);
 	}
 	for (round = 0; !enough(round, MAX_ROUNDS, begin); round++) {
+		subjects_move(round);
 		for (i = 0; i < NUM_SUBJECTS; i++)
 			if (subjects[i].available)
 				figures[i].ns[figures[i].count++] =
@@ -712,12 +713,10 @@ static void expect_to_draw_alone(int which)
 
 static int measure(const char *path, const struct level *level)
 {
-	struct image image;
 	pthread_t other[MAX_THREADS];
 	int i;
 
-	image_load(&image, path, level, NULL);
-	subjects_init(&image, level, other_image, images_only);
+	subjects_init(path, level, other_image, images_only);
 	for (i = 0; i < num_cpus; i++)
 		worker_init(&workers[i]);
 	for (i = VDSO; i <= MAINLINE; i++)
