@@ -184,6 +184,12 @@ static void init_image(int which, const char *path, const struct level *level)
 	subjects[which].available = true;
 }
 
+/* A state has a line for all else; half of the first block or of the last one is a key. */
+size_t subjects_batch(int which)
+{
+	return generators[which].params.size_of_opaque_state - LINE - 32;
+}
+
 void subjects_move(size_t round)
 {
 	int i;
