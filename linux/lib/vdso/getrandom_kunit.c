@@ -15,6 +15,12 @@
  */
 #include <asm/vdso/getrandom.h>
 
+/* Another file has the same tests with more blocks. */
+#ifndef TEST_BLOCKS
+#define TEST_BLOCKS	VGETRANDOM_BLOCKS
+#define TEST_SUFFIX	""
+#endif
+
 /* In place of what the architecture chooses; the functions of <vdso/getrandom.h> use it. */
 #undef __arch_vgetrandom_blocks
 #undef __arch_chacha20_blocks_overlap
@@ -38,12 +44,6 @@
 #include <asm/cmpxchg.h>
 #include <asm/unaligned.h>
 #include <uapi/linux/random.h>
-
-/* Another file has the same tests with more blocks. */
-#ifndef TEST_BLOCKS
-#define TEST_BLOCKS	VGETRANDOM_BLOCKS
-#define TEST_SUFFIX	""
-#endif
 
 #define BATCH_SIZE	(TEST_BLOCKS * CHACHA_BLOCK_SIZE - CHACHA_KEY_SIZE)
 #define STATE_SIZE	(offsetof(struct vgetrandom_state, batch) + BATCH_SIZE)
@@ -690,13 +690,15 @@ static void every_alignment_of_the_buffer(struct kunit *test)
 static void a_batch_is_used_up_before_the_next_one(struct kunit *test)
 {
 	static const size_t lens[] = { 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 30, 32, 40, 48,
-				       60, 80, 96, 120, 160, 240 };
-	struct keystream stream;
-	u8 batch[BATCH_SIZE];
+				       60, 62, 80, 96, 120, 124, 160, 240, 248, 496 };
+	static struct keystream stream;
+	static u8 batch[BATCH_SIZE];
 	unsigned int batches;
 	size_t i, left;
 
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		if (BATCH_SIZE % lens[i])
+			continue;
 		prepare(COLD);
 		make_seed(stream.run, fake.seeds + 1);
 		for (batches = 0; batches < 3; batches++) {
