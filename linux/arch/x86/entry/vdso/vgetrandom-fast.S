@@ -34,8 +34,8 @@
 #define LAST_LINE_16	((PAGE_SIZE - VGETRANDOM_16_STATE_SIZE) >> LINE_BITS)
 
 /* The longest request that the batch may serve, minus one */
-#define LAST_LEN	(VGETRANDOM_BATCH_SIZE - 2)
-#define LAST_LEN_16	(VGETRANDOM_16_BATCH_SIZE - 2)
+#define LAST_LEN	(VGETRANDOM_FAST_LEN - 1)
+#define LAST_LEN_16	(VGETRANDOM_16_FAST_LEN - 1)
 
 /*
  * The steps for words of this size: the first and the last one of the bytes to

@@ -333,7 +333,7 @@ static bool takes_a_count_of_64_bits(blocks_t blocks)
 	return true;
 }
 
-/* As many blocks as the function makes at once */
+/* The most blocks that may overwrite their key */
 static size_t refill_blocks(blocks_t blocks)
 {
 	return blocks == __arch_chacha20_blocks_avx512 ? MAX_REFILL : MAX_REFILL / 2;

@@ -2,6 +2,9 @@
 #ifndef __ASM_VDSO_GETRANDOM_H
 #define __ASM_VDSO_GETRANDOM_H
 
+#include <asm/alternative.h>
+#include <asm/cpufeatures.h>
+
 /*
  * The stack during a draw. The drawing code has a block of stack to itself, which
  * is aligned to its own size and has a record of the call in it:
@@ -60,9 +63,6 @@
 #define VGETRANDOM_FAST_LEN		(VGETRANDOM_BATCH_SIZE - 1)
 #define VGETRANDOM_16_FAST_LEN		(VGETRANDOM_16_BATCH_SIZE - 1)
 
-#include <asm/alternative.h>
-#include <asm/cpufeatures.h>
-
 #ifdef __ASSEMBLY__
 
 /* An instruction whose immediate operand depends on the size of a batch */
@@ -72,6 +72,7 @@
 
 #else /* !__ASSEMBLY__ */
 
+#include <linux/kconfig.h>
 #include <linux/types.h>
 #include <asm/unistd.h>
 
@@ -86,10 +87,16 @@ static __always_inline size_t __arch_vgetrandom_blocks(void)
 }
 #define __arch_vgetrandom_blocks __arch_vgetrandom_blocks
 
-/* Only the function with 512-bit registers loads the key once for sixteen blocks. */
+/*
+ * The block functions for AVX2 and AVX-512VL read the key again for each eight blocks. The one for
+ * 512-bit registers, which not every assembler can make, reads it before it stores sixteen.
+ */
 static __always_inline size_t __arch_chacha20_blocks_overlap(void)
 {
 	unsigned int nblocks;
+
+	if (!IS_ENABLED(CONFIG_AS_AVX512))
+		return 8;
 
 	asm (ALTERNATIVE("movl $8, %0", "movl $16, %0", X86_FEATURE_AVX512_VBMI2)
 	     : "=r" (nblocks));
