@@ -413,7 +413,7 @@ static void model_draw(struct keystream *stream, u8 *dst, size_t len)
 		if (len >= BATCH_SIZE && stream->avail >= CHACHA_KEY_SIZE) {
 			stream->avail -= CHACHA_KEY_SIZE;
 			n = round_down(len, CHACHA_BLOCK_SIZE);
-			/* One to five blocks after a multiple of a refill's are drawn after them. */
+			/* One to five blocks after a multiple of a refill's come later. */
 			rest = n % sizeof(stream->run);
 			if (n > sizeof(stream->run) && rest <= 5 * CHACHA_BLOCK_SIZE)
 				n -= rest;

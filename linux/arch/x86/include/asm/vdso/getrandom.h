@@ -76,6 +76,8 @@
 #include <linux/types.h>
 #include <asm/unistd.h>
 
+#define __arch_vgetrandom_blocks __arch_vgetrandom_blocks
+
 /* The vDSO's code takes the choice that was made at boot as an immediate operand. */
 static __always_inline size_t __arch_vgetrandom_blocks(void)
 {
@@ -85,7 +87,8 @@ static __always_inline size_t __arch_vgetrandom_blocks(void)
 	     : "=r" (nblocks));
 	return nblocks;
 }
-#define __arch_vgetrandom_blocks __arch_vgetrandom_blocks
+
+#define __arch_chacha20_blocks_overlap __arch_chacha20_blocks_overlap
 
 /*
  * The block functions for AVX2 and AVX-512VL read the key again for each eight blocks. The one for
@@ -102,7 +105,6 @@ static __always_inline size_t __arch_chacha20_blocks_overlap(void)
 	     : "=r" (nblocks));
 	return nblocks;
 }
-#define __arch_chacha20_blocks_overlap __arch_chacha20_blocks_overlap
 
 struct vdso_rng_data;
 struct vdso_vmclock;
