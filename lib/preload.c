@@ -3,7 +3,7 @@
  * libvgetrandom-preload.so: the random functions of the C library, served by
  * libvgetrandom. For LD_PRELOAD in the environment of a service.
  *
- * It reads no /dev/urandom: who opens a file must get the file.
+ * It does not serve /dev/urandom: a program that opens a file must get that file.
  */
 #define _GNU_SOURCE
 #include <errno.h>

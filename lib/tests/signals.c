@@ -196,7 +196,7 @@ static void *drop_pages(void *unused)
 
 	(void)unused;
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		wipe();
+		wipe_for_all();
 		nanosleep(&moment, NULL);
 	}
 	return NULL;

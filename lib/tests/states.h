@@ -35,6 +35,26 @@ static void wipe(void)
 		give_up("madvise");
 }
 
+/*
+ * The same while other threads draw. MADV_DONTNEED flushes the TLBs too late for that: some
+ * threads would go on with the old page when others have already used the new one, which
+ * reclaim never does to droppable memory on this project's kernels. Nobody can touch the
+ * memory while a new mapping takes its place. Raw, as the thread sanitizer takes mmap() for
+ * a write.
+ */
+__attribute__((unused))
+static void wipe_for_all(void)
+{
+	struct vgr_params params = {};
+
+	if (!vgr.base)
+		return;
+	if (vgr.function(NULL, 0, 0, &params, ~0UL) ||
+	    syscall(SYS_mmap, vgr.base, mapping_size(), params.mmap_prot,
+		    params.mmap_flags | MAP_FIXED, -1, 0) != (long)vgr.base)
+		give_up("mmap");
+}
+
 /* Threads with small stacks, as some tests start thousands */
 __attribute__((unused))
 static int try_to_start(pthread_t *thread, void *(*function)(void *), void *arg)

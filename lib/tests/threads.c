@@ -205,7 +205,7 @@ static void *drop_pages(void *unused)
 	(void)unused;
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		madvise(vgr.base, mapping_size(), MADV_PAGEOUT);
-		madvise(vgr.base, mapping_size(), MADV_DONTNEED);
+		wipe_for_all();
 		sched_yield();
 	}
 	return NULL;

@@ -510,10 +510,17 @@ static void forks_beside(void)
 		pthread_join(thread[i], NULL);
 }
 
+static struct itimerval interval;
+
+/*
+ * The handler starts the timer. A periodic one would leave no time for the draws if a
+ * handler took longer than the interval, as it does on a slow machine.
+ */
 static void on_alarm(int signal)
 {
 	(void)signal;
 	draw();
+	setitimer(ITIMER_REAL, &interval, NULL);
 }
 
 static void on_alarm_fork(int signal)
@@ -529,19 +536,18 @@ static void on_alarm_fork(int signal)
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
+	setitimer(ITIMER_REAL, &interval, NULL);
 	errno = error;
 }
 
 static void storm(void (*handler)(int), int microseconds, int n)
 {
-	struct itimerval timer = { { 0, microseconds }, { 0, microseconds } };
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
 
+	interval.it_value.tv_usec = microseconds;
 	sigaction(SIGALRM, &action, NULL);
-	setitimer(ITIMER_REAL, &timer, NULL);
+	setitimer(ITIMER_REAL, &interval, NULL);
 	draws(n);
-	memset(&timer, 0, sizeof(timer));
-	setitimer(ITIMER_REAL, &timer, NULL);
 	signal(SIGALRM, SIG_IGN);
 }
 
