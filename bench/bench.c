@@ -47,9 +47,7 @@
 #define IDLE_NS		1000000
 #define IDLE_ROUNDS	151
 #define DIRTY_ROUNDS	101
-#define REFILL_AT	3	/* 32 bytes: a batch is enough for this many draws */
-#define REFILL_DRAWS	15
-#define REFILL_BLOCKS	8
+#define REFILL_AT	3	/* 32 bytes */
 #define BULK_AT		21	/* 64 KiB */
 #define BULK_BLOCKS	1024
 #define SWITCHES	200	/* that are timed as one, there and back */
@@ -278,6 +276,7 @@ static void measure_length(size_t len, int threads, struct figures figures[NUM_S
 			times[i] = calibrate(&subjects[i], len, threads);
 	}
 	for (round = 0; !enough(round, MAX_ROUNDS, begin); round++) {
+		subjects_move(round);
 		for (i = 0; i < NUM_SUBJECTS; i++)
 			if (subjects[i].available)
 				figures[i].ns[figures[i].count++] =
@@ -566,17 +565,17 @@ static void print_roof(const char *what, const struct roof *roof, unsigned int b
 /* What the rounds need at least on this processor, and how much of our time that is. */
 static void report_roofline(const struct level *level)
 {
+	const size_t batch = subjects_batch(VDSO), draws = batch / lengths[REFILL_AT];
+	const unsigned int blocks = (batch + 32) / 64;
 	struct roof bulk = roof_of(level->name), refill = bulk;
 
-	if (!bulk.blocks)
-		return;
-	if (!strcmp(level->name, "avx512"))	/* which does not use its registers for that */
+	if (blocks < bulk.blocks)	/* then the function uses narrower registers */
 		refill = roof_of("avx512vl");
 	printf("the twenty rounds: one result after the other, all instructions; we take; ns\n");
 	printf("%12s %10s %10s %10s %10s\n", "", "latency", "bound", "vdso", "bound/vdso");
-	print_roof("refill", &refill, REFILL_BLOCKS, REFILL_DRAWS * vdso_took[REFILL_AT]);
+	print_roof("refill", &refill, blocks, draws * vdso_took[REFILL_AT]);
 	print_roof("64 KiB", &bulk, BULK_BLOCKS, vdso_took[BULK_AT]);
-	printf("%12s a refill is that of %d draws of %zu bytes, with these\n", "", REFILL_DRAWS,
+	printf("%12s a refill is that of %zu draws of %zu bytes, with these\n", "", draws,
 	       lengths[REFILL_AT]);
 }
 
@@ -712,12 +711,10 @@ static void expect_to_draw_alone(int which)
 
 static int measure(const char *path, const struct level *level)
 {
-	struct image image;
 	pthread_t other[MAX_THREADS];
 	int i;
 
-	image_load(&image, path, level, NULL);
-	subjects_init(&image, level, other_image, images_only);
+	subjects_init(path, level, other_image, images_only);
 	for (i = 0; i < num_cpus; i++)
 		worker_init(&workers[i]);
 	for (i = VDSO; i <= MAINLINE; i++)

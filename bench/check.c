@@ -55,7 +55,7 @@ static uint64_t below(uint64_t n)
 /* Anything, or something near the size of the batch. */
 static uint64_t wild_avail(void)
 {
-	return below(2) ? below(UINT64_MAX) : MODEL_BATCH - 4 + below(8);
+	return below(2) ? below(UINT64_MAX) : model_batch() - 4 + below(8);
 }
 
 /* A kernel that gives the same answers to the same calls. */
@@ -166,7 +166,7 @@ static void happen(enum event event, const struct model *model, struct side *sid
 		side->kernel.model.generation++;
 		break;
 	case WIPE:
-		memset(side->state, 0, model->state_size);
+		memset(side->state, 0, PAGE);
 		break;
 	case NOT_READY:
 		side->kernel.model.generation = 0;
@@ -217,7 +217,7 @@ static bool compare_call(const struct image *image, struct side *image_side, str
 	model_side->ret = model->getrandom(&model_side->kernel.model, model_side->state,
 					   model_side->buffer + align, len);
 
-	if (same(image_side, model_side, len, model->state_size, &what))
+	if (same(image_side, model_side, len, image->params.size_of_opaque_state, &what))
 		return true;
 	printf("a call for %zu bytes (event %d): another %s than the model's; %zd and %zd returned\n",
 	       len, event, what, image_side->ret, model_side->ret);
@@ -241,9 +241,9 @@ enum check_result check_image(const char *path, const struct level *level)
 		printf("%s: not checked: there is no model of the image's algorithm\n", name);
 		return CHECK_SKIPPED;
 	}
-	if (image.params.size_of_opaque_state != image.model->state_size) {
-		printf("%s: a state has %u bytes, the model's %zu\n", name,
-		       image.params.size_of_opaque_state, image.model->state_size);
+	if (!model_set_state_size(image.model, image.params.size_of_opaque_state)) {
+		printf("%s: a state has %u bytes, which the model has not\n", name,
+		       image.params.size_of_opaque_state);
 		return CHECK_FAILED;
 	}
 	dispatch_image = &image;

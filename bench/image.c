@@ -188,11 +188,28 @@ static uint8_t *read_alternative(struct alternative *alt, uint8_t *at, bool main
 	return at + sizeof(*a);
 }
 
+/* An image of a kernel that does not choose the size of a batch */
+#ifndef X86_FEATURE_VGETRANDOM_16
+#define X86_FEATURE_VGETRANDOM_16	-2
+#endif
+
+/* What the kernel chooses at boot. BLOCKS= is like its parameter vdso_getrandom_blocks=. */
+static bool has_sixteen_blocks(const struct level *level)
+{
+	const char *blocks = getenv("BLOCKS");
+
+	if (blocks)
+		return !strcmp(blocks, "16");
+	return level->feature == X86_FEATURE_AVX512_VBMI2 && __builtin_cpu_is("amd");
+}
+
 /* Features that are not a level's are not there; getrandom() asks for no others. */
 static bool level_has(const struct level *level, int feature)
 {
 	const struct level *l;
 
+	if (feature == X86_FEATURE_VGETRANDOM_16)
+		return has_sixteen_blocks(level);
 	for (l = levels; l <= level; l++)
 		if (l->feature == feature)
 			return true;

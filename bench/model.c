@@ -13,11 +13,29 @@
 /* Up to this length, the caller gets nothing that has not been checked. */
 #define SMALL_LEN	32
 
-/* From this length on, output is made under a key of its own from the batch. */
-#define DIRECT_LEN	MODEL_BATCH
+/* Blocks of a refill, and what they leave for requests after the next key */
+#define BLOCKS		nblocks_of_refill
+#define BATCH		(BLOCKS * 64 - 32)
 
-/* No more blocks than these are made directly after a multiple of MODEL_BLOCKS. */
+/* From this length on, output is made under a key of its own from the batch. */
+#define DIRECT_LEN	BATCH
+
+/* No more blocks than these are made directly after a multiple of BLOCKS. */
 #define FEW_BLOCKS	5
+
+static size_t nblocks_of_refill = MODEL_BLOCKS;
+
+bool model_set_state_size(const struct model *model, size_t size)
+{
+	BLOCKS = (size - model->beside_batch + 32) / 64;
+	return size == model->beside_batch + BATCH &&
+	       (BLOCKS == MODEL_BLOCKS || BLOCKS == MODEL_MAX_BLOCKS);
+}
+
+size_t model_batch(void)
+{
+	return BATCH;
+}
 
 static uint32_t rotl(uint32_t x, int bits)
 {
@@ -75,8 +93,8 @@ static size_t direct_blocks(size_t len)
 {
 	size_t n = len / 64;
 
-	if (n > MODEL_BLOCKS && n % MODEL_BLOCKS <= FEW_BLOCKS)
-		n -= n % MODEL_BLOCKS;
+	if (n > BLOCKS && n % BLOCKS <= FEW_BLOCKS)
+		n -= n % BLOCKS;
 	return n;
 }
 
@@ -85,7 +103,7 @@ struct state_6_1 {
 	uint64_t	generation;
 	uint32_t	avail;
 	uint8_t		key[32] __attribute__((aligned(64)));
-	uint8_t		batch[MODEL_BATCH];
+	uint8_t		batch[MODEL_MAX_BATCH];	/* BATCH of them exist */
 };
 
 /* Take bytes from the end of the batch. */
@@ -98,12 +116,12 @@ static void take_6_1(struct state_6_1 *state, uint8_t *dst, size_t len)
 
 static void refill_6_1(struct state_6_1 *state)
 {
-	uint8_t out[MODEL_BLOCKS * 64];
+	uint8_t out[MODEL_MAX_BLOCKS * 64];
 
-	chacha20(out, state->key, MODEL_BLOCKS);
+	chacha20(out, state->key, BLOCKS);
 	memcpy(state->key, out, sizeof(state->key));
-	memcpy(state->batch, out + sizeof(state->key), sizeof(state->batch));
-	state->avail = sizeof(state->batch);
+	memcpy(state->batch, out + sizeof(state->key), BATCH);
+	state->avail = BATCH;
 }
 
 static int reseed_6_1(struct model_kernel *kernel, struct state_6_1 *state, uint64_t generation)
@@ -122,7 +140,7 @@ static void fill_6_1(struct state_6_1 *state, uint8_t *dst, size_t len)
 	size_t n;
 
 	while (len) {
-		if (state->avail > MODEL_BATCH)
+		if (state->avail > BATCH)
 			state->avail = 0;
 		if (len >= DIRECT_LEN && state->avail >= sizeof(key)) {
 			take_6_1(state, key, sizeof(key));
@@ -147,14 +165,14 @@ static bool is_current(const struct model_kernel *kernel, uint64_t generation)
 /* Does the batch have enough, and no more than can be? */
 static bool has_6_1(const struct state_6_1 *state, size_t len)
 {
-	return state->avail >= len && state->avail <= MODEL_BATCH;
+	return state->avail >= len && state->avail <= BATCH;
 }
 
 static ssize_t getrandom_6_1(struct model_kernel *kernel, void *opaque_state,
 			     uint8_t *buffer, size_t len)
 {
 	struct state_6_1 *state = opaque_state;
-	uint8_t words[MODEL_BATCH];
+	uint8_t words[MODEL_MAX_BATCH];
 	uint64_t generation;
 	int tries;
 
@@ -201,17 +219,22 @@ static void disturb_6_1(void *opaque_state, uint64_t value)
 }
 
 const struct model model_6_1 = {
-	sizeof(struct state_6_1), getrandom_6_1, set_generation_6_1, disturb_6_1
+	offsetof(struct state_6_1, batch), getrandom_6_1, set_generation_6_1, disturb_6_1
 };
 
 /* struct vgetrandom_state of 7.3 */
 struct state_7_3 {
-	uint8_t		batch[MODEL_BATCH];
-	uint8_t		key[32];
 	uint64_t	generation;
 	uint16_t	pos;
 	bool		in_use;
+	uint8_t		batch[MODEL_MAX_BATCH + 32] __attribute__((aligned(64)));
 };
+
+/* The next key comes after the batch. */
+static uint8_t *key_7_3(struct state_7_3 *state)
+{
+	return state->batch + BATCH;
+}
 
 /* Take the first unused bytes of the batch. */
 static void take_7_3(struct state_7_3 *state, uint8_t *dst, size_t len)
@@ -223,11 +246,10 @@ static void take_7_3(struct state_7_3 *state, uint8_t *dst, size_t len)
 
 static void refill_7_3(struct state_7_3 *state)
 {
-	uint8_t out[MODEL_BLOCKS * 64];
+	uint8_t out[MODEL_MAX_BLOCKS * 64];
 
-	chacha20(out, state->key, MODEL_BLOCKS);
-	memcpy(state->batch, out, sizeof(state->batch));
-	memcpy(state->key, out + sizeof(state->batch), sizeof(state->key));
+	chacha20(out, key_7_3(state), BLOCKS);
+	memcpy(state->batch, out, BLOCKS * 64);
 	state->pos = 0;
 }
 
@@ -237,14 +259,14 @@ static void fill_7_3(struct state_7_3 *state, uint8_t *dst, size_t len, uint64_t
 	uint8_t key[32];
 
 	for (;;) {
-		if (len >= DIRECT_LEN && MODEL_BATCH - state->pos >= (int)sizeof(key)) {
+		if (len >= DIRECT_LEN && BATCH - state->pos >= sizeof(key)) {
 			take_7_3(state, key, sizeof(key));
 			n = direct_blocks(len);
 			chacha20(dst, key, n);
 			dst += n * 64;
 			len -= n * 64;
 		}
-		left = MODEL_BATCH - state->pos;
+		left = BATCH - state->pos;
 		n = len < left ? len : left;
 		take_7_3(state, dst, n);
 		dst += n;
@@ -266,12 +288,11 @@ static bool draw_7_3(struct model_kernel *kernel, struct state_7_3 *state, uint8
 	if (!state->in_use) {
 		if (state->generation != generation) {
 			state->generation = IN_PROGRESS;
-			if (kernel->getrandom(kernel, state->key, sizeof(state->key)) !=
-			    sizeof(state->key)) {
+			if (kernel->getrandom(kernel, key_7_3(state), 32) != 32) {
 				state->generation = 0;
 				return false;
 			}
-			state->pos = MODEL_BATCH;
+			state->pos = BATCH;
 		}
 		fill_7_3(state, buffer, len, generation);
 		if (is_current(kernel, state->generation))
@@ -286,9 +307,9 @@ static ssize_t getrandom_7_3(struct model_kernel *kernel, void *opaque_state,
 			     uint8_t *buffer, size_t len)
 {
 	struct state_7_3 *state = opaque_state;
-	uint8_t words[MODEL_BATCH];
+	uint8_t words[MODEL_MAX_BATCH];
 
-	if (len && len < DIRECT_LEN && !state->in_use && state->pos + len <= MODEL_BATCH) {
+	if (len && len < DIRECT_LEN && !state->in_use && state->pos + len <= BATCH) {
 		take_7_3(state, words, len);
 		if (is_current(kernel, state->generation) || len > SMALL_LEN)
 			memcpy(buffer, words, len);
@@ -312,10 +333,10 @@ static void disturb_7_3(void *opaque_state, uint64_t value)
 {
 	struct state_7_3 *state = opaque_state;
 
-	state->pos = value % (MODEL_BATCH + 1);
+	state->pos = value % (BATCH + 1);
 	state->in_use = value >> 63;
 }
 
 const struct model model_7_3 = {
-	sizeof(struct state_7_3), getrandom_7_3, set_generation_7_3, disturb_7_3
+	offsetof(struct state_7_3, batch) + 32, getrandom_7_3, set_generation_7_3, disturb_7_3
 };

@@ -123,6 +123,43 @@ void counters_close(void)
 	"vprold $16, %%" v "15, %%" v "2\n vpaddd %%" v "14, %%" v "15, %%" v "3\n" \
 	"vpxord %%" v "14, %%" v "15, %%" v "4\n vprold $12, %%" v "15, %%" v "5\n"
 
+/* x <<<= bits, with t as scratch */
+#define ROTATE_SSE2(x, t, left, right)					\
+	"movaps %%xmm" x ", %%xmm" t "\n pslld $" left ", %%xmm" x "\n"	\
+	"psrld $" right ", %%xmm" t "\n por %%xmm" t ", %%xmm" x "\n"
+
+/* A round of one block in rows a to d, which turn against each other, with t as scratch */
+#define ROUND_SSE2(a, b, c, d, t)					\
+	"pshufd $0x93, %%xmm" a ", %%xmm" a "\n paddd %%xmm" b ", %%xmm" a "\n" \
+	"pshufd $0x4e, %%xmm" d ", %%xmm" d "\n pxor %%xmm" a ", %%xmm" d "\n" \
+	"pshuflw $0xb1, %%xmm" d ", %%xmm" d "\n pshufhw $0xb1, %%xmm" d ", %%xmm" d "\n" \
+	"pshufd $0x39, %%xmm" c ", %%xmm" c "\n paddd %%xmm" d ", %%xmm" c "\n" \
+	"pxor %%xmm" c ", %%xmm" b "\n" ROTATE_SSE2(b, t, "12", "20")	\
+	"paddd %%xmm" b ", %%xmm" a "\n pxor %%xmm" a ", %%xmm" d "\n"	\
+	ROTATE_SSE2(d, t, "8", "24")					\
+	"paddd %%xmm" d ", %%xmm" c "\n pxor %%xmm" c ", %%xmm" b "\n"	\
+	ROTATE_SSE2(b, t, "7", "25")
+
+/* The same instructions, which need no result of those on other registers */
+#define FREE_ROTATE_SSE2(x, t, left, right)				\
+	"movaps %%xmm15, %%xmm" t "\n pslld $" left ", %%xmm" x "\n"	\
+	"psrld $" right ", %%xmm" t "\n por %%xmm15, %%xmm" x "\n"
+
+#define FREE_ROUND_SSE2(a, b, c, d, t)					\
+	"pshufd $0x93, %%xmm15, %%xmm" a "\n paddd %%xmm15, %%xmm" a "\n"	\
+	"pshufd $0x4e, %%xmm15, %%xmm" d "\n pxor %%xmm15, %%xmm" d "\n"	\
+	"pshuflw $0xb1, %%xmm15, %%xmm" d "\n pshufhw $0xb1, %%xmm15, %%xmm" d "\n" \
+	"pshufd $0x39, %%xmm15, %%xmm" c "\n paddd %%xmm15, %%xmm" c "\n"	\
+	"pxor %%xmm15, %%xmm" b "\n" FREE_ROTATE_SSE2(b, t, "12", "20")	\
+	"paddd %%xmm15, %%xmm" a "\n pxor %%xmm15, %%xmm" d "\n"		\
+	FREE_ROTATE_SSE2(d, t, "8", "24")				\
+	"paddd %%xmm15, %%xmm" c "\n pxor %%xmm15, %%xmm" b "\n"		\
+	FREE_ROTATE_SSE2(b, t, "7", "25")
+
+#define FREE_ROUND_OF_THREE_SSE2					\
+	FREE_ROUND_SSE2("0", "1", "2", "3", "12") FREE_ROUND_SSE2("4", "5", "6", "7", "13") \
+	FREE_ROUND_SSE2("8", "9", "10", "11", "14")
+
 #define QUARTER_ROUNDS	80	/* of twenty rounds in columns */
 #define ROUNDS		20
 
@@ -130,7 +167,11 @@ struct roof roof_of(const char *level)
 {
 	struct roof roof = { 0 };
 
-	if (!strcmp(level, "avx2")) {
+	if (!strcmp(level, "sse2")) {
+		roof.blocks = 3;
+		roof.latency = ROUNDS * LOWEST(ROUND_SSE2("0", "1", "2", "3", "12"));
+		roof.work = ROUNDS * LOWEST(FREE_ROUND_OF_THREE_SSE2);
+	} else if (!strcmp(level, "avx2")) {
 		roof.blocks = 8;
 		roof.latency = 2 * ROUNDS * LOWEST(HALF_AVX2("0", "1", "2", "3", "4"));
 		roof.work = 2 * QUARTER_ROUNDS * LOWEST(FREE_HALF_AVX2);
@@ -143,7 +184,7 @@ struct roof roof_of(const char *level)
 		roof.latency = 2 * ROUNDS * LOWEST(HALF_AVX512("zmm", "0", "1", "2", "3"));
 		roof.work = 2 * QUARTER_ROUNDS * LOWEST(FREE_HALF_AVX512("zmm"));
 	}
-	if (roof.blocks)
+	if (roof.blocks > 3)
 		asm volatile("vzeroupper");
 	return roof;
 }

@@ -17,6 +17,7 @@
 #define PAGE		4096
 #define LINE		64
 #define POOL_SIZE	256	/* the most that a system call always gives whole */
+#define PLACES		0x100000000000UL	/* and up to 8 TiB more: nothing is there */
 #define MIXED		4096	/* lengths to choose from, a power of two */
 
 struct generator generators[2];
@@ -130,7 +131,7 @@ static void call_memcpy(struct worker *w, size_t len, unsigned int times)
 }
 
 struct subject subjects[NUM_SUBJECTS] = {
-	[VDSO]		= { "vdso", true, call_vdso },
+	[VDSO]		= { "vdso", false, call_vdso },
 	[MAINLINE]	= { "mainline", false, call_mainline },
 	[SYSCALL]	= { "syscall", true, call_syscall },
 	[POOLED]	= { "pooled", true, call_pooled },
@@ -168,14 +169,34 @@ static void init_mainline(void)
 				       !mainline->fn(NULL, 0, 0, &mainline->params, ~0UL);
 }
 
-static void init_other(const char *path, const struct level *level)
+static void init_image(int which, const char *path, const struct level *level)
 {
+	struct generator *generator = &generators[which];
 	struct image image;
+	size_t i;
 
-	image_load(&image, path, level, NULL);
-	generators[MAINLINE].fn = image.getrandom;
-	generators[MAINLINE].params = image.params;
-	subjects[MAINLINE].available = true;
+	for (i = 0; i < NUM_PLACES; i++) {
+		image_load(&image, path, level, (void *)(PLACES + random() * PAGE));
+		generator->places[i] = image.getrandom;
+	}
+	generator->fn = image.getrandom;
+	generator->params = image.params;
+	subjects[which].available = true;
+}
+
+/* A state has a line for all else; half of the first block or of the last one is a key. */
+size_t subjects_batch(int which)
+{
+	return generators[which].params.size_of_opaque_state - LINE - 32;
+}
+
+void subjects_move(size_t round)
+{
+	int i;
+
+	for (i = VDSO; i <= MAINLINE; i++)
+		if (generators[i].places[0])
+			generators[i].fn = generators[i].places[round % NUM_PLACES];
 }
 
 static void leave_out_others(void)
@@ -187,7 +208,7 @@ static void leave_out_others(void)
 	subjects[MAINLINE].name = "before";
 }
 
-void subjects_init(const struct image *image, const struct level *level, const char *other,
+void subjects_init(const char *image, const struct level *level, const char *other,
 		   bool images_only)
 {
 	size_t i;
@@ -201,10 +222,9 @@ void subjects_init(const struct image *image, const struct level *level, const c
 		mixed_long[i] = 1 + random() % MIXED_LONG_MAX;
 	}
 
-	generators[VDSO].fn = image->getrandom;
-	generators[VDSO].params = image->params;
+	init_image(VDSO, image, level);
 	if (other)
-		init_other(other, level);
+		init_image(MAINLINE, other, level);
 	else
 		init_mainline();
 	if (images_only) {

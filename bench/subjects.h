@@ -20,10 +20,18 @@ enum subject_id {
 	VDSO, MAINLINE, SYSCALL, POOLED, ARC4RANDOM, RAND_BYTES, CHACHA20, MEMCPY, NUM_SUBJECTS
 };
 
+/*
+ * Where an image is and where its caller is: between them, some addresses cost up to a
+ * third more, whatever the code is. The kernel maps the vDSO anywhere, so the figures are
+ * the medians over many places.
+ */
+#define NUM_PLACES	32
+
 /* A vgetrandom() and where its states come from. */
 struct generator {
 	vgetrandom_fn			fn;
 	struct vgetrandom_opaque_params	params;
+	vgetrandom_fn			places[NUM_PLACES];	/* unless the kernel mapped it */
 };
 
 extern struct generator generators[2];		/* of VDSO and of MAINLINE */
@@ -49,8 +57,10 @@ extern struct subject subjects[NUM_SUBJECTS];
  * The path of another image stands for that of the running kernel. There may be nothing
  * but the two images.
  */
-void subjects_init(const struct image *image, const struct level *level, const char *other,
+void subjects_init(const char *image, const struct level *level, const char *other,
 		   bool images_only);
+size_t subjects_batch(int which);	/* bytes that a refill leaves for requests */
+void subjects_move(size_t round);		/* the images, to another place */
 void worker_init(struct worker *worker);
 
 /* The i-th of @count states in memory from new_states(). */

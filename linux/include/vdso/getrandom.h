@@ -23,6 +23,9 @@
 #include <asm/barrier.h>
 #include <asm/page.h>
 #include <asm/unaligned.h>
+#ifdef CONFIG_VDSO_GETRANDOM
+#include <asm/vdso/getrandom.h>
+#endif
 #include <uapi/linux/mman.h>
 #include <uapi/linux/random.h>
 
@@ -212,10 +215,12 @@ getrandom_update_cookie(u8 *cookie, size_t len, u64 generation, u64 incarnation)
 }
 
 /*
- * A refill makes this many ChaCha20 blocks. The first half of the first block
- * is the next key. Each further block gains less and costs as much cache.
+ * A refill makes this many ChaCha20 blocks, unless the architecture chooses more, see
+ * __arch_vgetrandom_blocks(). The first half of the first block is the next key. Each
+ * further block gains less and costs as much cache.
  */
 #define VGETRANDOM_BLOCKS	8
+#define VGETRANDOM_MAX_BLOCKS	16
 
 /* The generation while key or batch are being replaced; never that of a seed. */
 #define VGETRANDOM_IN_PROGRESS	U64_MAX
@@ -230,7 +235,8 @@ getrandom_update_cookie(u8 *cookie, size_t len, u64 generation, u64 incarnation)
  * @key:	Key for the next refill, whose first output replaces it.
  * @batch:	Keystream that has not been handed out, then zeros in place of
  *		the bytes that have. An abandoned call may leave the bytes it
- *		claimed until the next refill.
+ *		claimed until the next refill. There are vgetrandom_batch_size()
+ *		bytes.
  *
  * It lives in memory that the kernel may wipe between any two instructions. See
  * lib/vdso/getrandom.c for how @generation changes. @key and @batch are adjacent,
@@ -240,14 +246,56 @@ struct vgetrandom_state {
 	u64	generation;
 	u32	avail;
 	u32	key[CHACHA_KEY_SIZE / sizeof(u32)] __aligned(CHACHA_BLOCK_SIZE);
-	u8	batch[VGETRANDOM_BLOCKS * CHACHA_BLOCK_SIZE - CHACHA_KEY_SIZE];
+	u8	batch[];
 };
+
+#ifndef __arch_vgetrandom_blocks
+/**
+ * __arch_vgetrandom_blocks() - the number of blocks that a refill makes
+ *
+ * An architecture may choose the number at boot. It must be a power of two from
+ * %VGETRANDOM_BLOCKS to %VGETRANDOM_MAX_BLOCKS, and never change once user space runs.
+ *
+ * Return: that number.
+ */
+#define __arch_vgetrandom_blocks()		VGETRANDOM_BLOCKS
+#endif
+
+#ifndef __arch_chacha20_blocks_overlap
+/**
+ * __arch_chacha20_blocks_overlap() - how many blocks may overwrite their key
+ *
+ * Return: the largest number of blocks, at least %VGETRANDOM_BLOCKS, for which the @dst
+ *	   of __arch_chacha20_blocks_nostack() may start with the @key.
+ */
+#define __arch_chacha20_blocks_overlap()	VGETRANDOM_BLOCKS
+#endif
+
+/**
+ * vgetrandom_batch_size() - the size of a full batch
+ *
+ * Return: the number of bytes that a refill leaves for requests.
+ */
+static __always_inline size_t vgetrandom_batch_size(void)
+{
+	return __arch_vgetrandom_blocks() * CHACHA_BLOCK_SIZE - CHACHA_KEY_SIZE;
+}
+
+/**
+ * vgetrandom_state_size() - the size of a state
+ *
+ * Return: the number of bytes of a struct vgetrandom_state and its batch.
+ */
+static __always_inline size_t vgetrandom_state_size(void)
+{
+	return offsetof(struct vgetrandom_state, batch) + vgetrandom_batch_size();
+}
 
 /**
  * __arch_chacha20_blocks_nostack() - generate ChaCha20 keystream
  * @dst:     Where to write the keystream, at any alignment.
  * @key:     The 32-byte key, at any alignment. If *@counter is 0 and @nblocks is at
- *	     most %VGETRANDOM_BLOCKS, as in a refill, @dst may start with the key.
+ *	     most __arch_chacha20_blocks_overlap(), @dst may start with the key.
  *	     Otherwise they do not overlap. Until @dst has the output, it may have
  *	     intermediate states of the cipher.
  * @counter: The 64-bit block counter, low word first. On entry it is that of the
@@ -281,7 +329,7 @@ __cvdso_getrandom_query(const struct vdso_rng_data *rng, struct vgetrandom_opaqu
 	if (READ_ONCE(rng->disabled))
 		return -EOPNOTSUPP;
 
-	params->size_of_opaque_state = sizeof(struct vgetrandom_state);
+	params->size_of_opaque_state = vgetrandom_state_size();
 	params->mmap_prot = PROT_READ | PROT_WRITE;
 	params->mmap_flags = MAP_DROPPABLE | MAP_ANONYMOUS;
 	/* WRITE_ONCE() keeps the loop from becoming memset(). */

@@ -74,18 +74,16 @@
 /* Up to this length, the bytes are checked before the caller gets them. */
 #define VGETRANDOM_SMALL_LEN	(2 * sizeof(__uint128_t))
 
-/* From this length on, blocks are generated in the caller's buffer. */
-#define VGETRANDOM_DIRECT_LEN	sizeof_field(struct vgetrandom_state, batch)
-
-/* After a multiple of VGETRANDOM_BLOCKS, as many blocks as these come from the batch. */
+/* After a multiple of a refill's blocks, as many blocks as these come from the batch. */
 #define VGETRANDOM_FEW_BLOCKS	5
 
 /*
  * No state straddles pages or shares a cache line, and one run of blocks
  * refills both key and batch.
  */
-static_assert(sizeof(struct vgetrandom_state) % CHACHA_BLOCK_SIZE == 0);
-static_assert(sizeof(struct vgetrandom_state) <= PAGE_SIZE);
+static_assert(offsetof(struct vgetrandom_state, key) % CHACHA_BLOCK_SIZE == 0);
+static_assert(offsetof(struct vgetrandom_state, key) +
+	      VGETRANDOM_MAX_BLOCKS * CHACHA_BLOCK_SIZE <= PAGE_SIZE);
 static_assert(offsetof(struct vgetrandom_state, batch) ==
 	      offsetof(struct vgetrandom_state, key) + CHACHA_KEY_SIZE);
 
@@ -106,7 +104,7 @@ static __always_inline bool vgetrandom_state_ok(const struct vgetrandom_state *s
 {
 	unsigned long offset = (unsigned long)state & (PAGE_SIZE - 1);
 
-	return !(offset % __alignof__(*state)) && offset <= PAGE_SIZE - sizeof(*state);
+	return !(offset % __alignof__(*state)) && offset <= PAGE_SIZE - vgetrandom_state_size();
 }
 
 /*
@@ -239,6 +237,20 @@ vgetrandom_claim(struct vgetrandom_state *state, size_t avail, size_t len)
 	return &state->batch[avail - len];
 }
 
+/* Make the blocks of a refill. Those that overwrite the key must be the last ones. */
+static __always_inline void vgetrandom_make_run(u8 *run, const u32 *key)
+{
+	size_t nblocks = __arch_vgetrandom_blocks();
+	size_t first = min_t(size_t, nblocks, __arch_chacha20_blocks_overlap());
+	u32 counter[2] = { first, 0 };
+
+	if (unlikely(nblocks > first))
+		__arch_chacha20_blocks_nostack(run + first * CHACHA_BLOCK_SIZE, key, counter,
+					       nblocks - first);
+	counter[0] = 0;
+	__arch_chacha20_blocks_nostack(run, key, counter, first);
+}
+
 /*
  * Replace the key and the batch by the output of the key. The state is in
  * progress. If it still is after everything has been written, the state was not
@@ -251,10 +263,8 @@ vgetrandom_claim(struct vgetrandom_state *state, size_t avail, size_t len)
 static __always_inline bool
 vgetrandom_generate(struct vgetrandom_state *state, u64 generation)
 {
-	u32 counter[2] = { 0, 0 };
-
-	__arch_chacha20_blocks_nostack((u8 *)state->key, state->key, counter, VGETRANDOM_BLOCKS);
-	WRITE_ONCE(state->avail, sizeof(state->batch));
+	vgetrandom_make_run((u8 *)state->key, state->key);
+	WRITE_ONCE(state->avail, vgetrandom_batch_size());
 	barrier();
 	return arch_cmpxchg_local(&state->generation, VGETRANDOM_IN_PROGRESS, generation) ==
 	       VGETRANDOM_IN_PROGRESS;
@@ -304,11 +314,12 @@ static __always_inline size_t vgetrandom_direct(u8 *dst, u8 *src, size_t len)
 {
 	u32 counter[2] = { 0, 0 };
 	size_t nblocks = len / CHACHA_BLOCK_SIZE;
+	size_t few = nblocks & (__arch_vgetrandom_blocks() - 1);
 	size_t i;
 
 	/* A few blocks alone take as long as a refill, which makes more of them. */
-	if (nblocks > VGETRANDOM_BLOCKS && nblocks % VGETRANDOM_BLOCKS <= VGETRANDOM_FEW_BLOCKS)
-		nblocks = round_down(nblocks, VGETRANDOM_BLOCKS);
+	if (nblocks > few && few <= VGETRANDOM_FEW_BLOCKS)
+		nblocks -= few;
 
 	__arch_chacha20_blocks_nostack(dst, (u32 *)src, counter, nblocks);
 	for (i = 0; i < CHACHA_KEY_SIZE; i += sizeof(u64)) {
@@ -331,10 +342,11 @@ vgetrandom_fill(struct vgetrandom_state *state, u64 generation, u8 *dst, size_t 
 	for (;;) {
 		/* User space can write to @avail: stay within the batch. */
 		avail = READ_ONCE(state->avail);
-		if (unlikely(avail > sizeof(state->batch)))
+		if (unlikely(avail > vgetrandom_batch_size()))
 			avail = 0;
 
-		if (len >= VGETRANDOM_DIRECT_LEN && avail >= CHACHA_KEY_SIZE) {
+		/* Generate the blocks of a long request in the caller's buffer. */
+		if (len >= vgetrandom_batch_size() && avail >= CHACHA_KEY_SIZE) {
 			n = vgetrandom_direct(dst, vgetrandom_claim(state, avail, CHACHA_KEY_SIZE),
 					      len);
 		} else {
@@ -418,7 +430,7 @@ __cvdso_getrandom(const struct vdso_rng_data *rng, const struct vdso_vmclock *cl
 	struct vgetrandom_state *state = opaque_state;
 	size_t pos;
 
-	if (unlikely(opaque_len != sizeof(*state) || !vgetrandom_state_ok(state) ||
+	if (unlikely(opaque_len != vgetrandom_state_size() || !vgetrandom_state_ok(state) ||
 		     !vgetrandom_flags_ok(flags)))
 		return VGETRANDOM_SYSCALL;
 
@@ -426,9 +438,9 @@ __cvdso_getrandom(const struct vdso_rng_data *rng, const struct vdso_vmclock *cl
 		return READ_ONCE(rng->generation) ? 0 : VGETRANDOM_SYSCALL;
 
 	if (likely(len <= VGETRANDOM_SMALL_LEN)) {
-		/* One comparison checks @len <= @avail <= sizeof(@batch). */
+		/* One comparison checks @len <= @avail <= vgetrandom_batch_size(). */
 		pos = (size_t)READ_ONCE(state->avail) - len;
-		if (likely(pos <= sizeof(state->batch) - len) &&
+		if (likely(pos <= vgetrandom_batch_size() - len) &&
 		    likely(vgetrandom_draw_small(rng, clock, state,
 						 vgetrandom_claim(state, pos + len, len),
 						 buffer, len)))

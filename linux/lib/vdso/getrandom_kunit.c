@@ -13,6 +13,20 @@
  * out yet. After every call, the bytes returned and the whole state must be
  * those that a model of the generator gives.
  */
+#include <asm/vdso/getrandom.h>
+
+/* Another file has the same tests with more blocks. */
+#ifndef TEST_BLOCKS
+#define TEST_BLOCKS	VGETRANDOM_BLOCKS
+#define TEST_SUFFIX	""
+#endif
+
+/* In place of what the architecture chooses; the functions of <vdso/getrandom.h> use it. */
+#undef __arch_vgetrandom_blocks
+#undef __arch_chacha20_blocks_overlap
+#define __arch_vgetrandom_blocks()		TEST_BLOCKS
+#define __arch_chacha20_blocks_overlap()	VGETRANDOM_BLOCKS
+
 #include <kunit/test.h>
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
@@ -29,10 +43,10 @@
 #include <asm/barrier.h>
 #include <asm/cmpxchg.h>
 #include <asm/unaligned.h>
-#include <asm/vdso/getrandom.h>
 #include <uapi/linux/random.h>
 
-#define BATCH_SIZE	sizeof_field(struct vgetrandom_state, batch)
+#define BATCH_SIZE	(TEST_BLOCKS * CHACHA_BLOCK_SIZE - CHACHA_KEY_SIZE)
+#define STATE_SIZE	(offsetof(struct vgetrandom_state, batch) + BATCH_SIZE)
 
 /* The longest draw whose output is checked: a bit more than three batches. */
 #define MAX_DRAW	(3 * BATCH_SIZE + 2 * CHACHA_BLOCK_SIZE)
@@ -54,7 +68,7 @@
  */
 struct keystream {
 	u64	generation;
-	u8	run[VGETRANDOM_BLOCKS * CHACHA_BLOCK_SIZE];
+	u8	run[TEST_BLOCKS * CHACHA_BLOCK_SIZE];
 	u32	avail;
 };
 
@@ -237,14 +251,14 @@ static const u8 *run_of(const u8 *key)
 {
 	static struct {
 		u8	key[CHACHA_KEY_SIZE];
-		u8	run[VGETRANDOM_BLOCKS * CHACHA_BLOCK_SIZE];
+		u8	run[TEST_BLOCKS * CHACHA_BLOCK_SIZE];
 		bool	made;
 	} known[32], *entry;
 
 	entry = &known[get_unaligned_le32(key) % ARRAY_SIZE(known)];
 	if (!entry->made || memcmp(entry->key, key, CHACHA_KEY_SIZE)) {
 		memcpy(entry->key, key, CHACHA_KEY_SIZE);
-		reference_blocks(entry->run, key, 0, VGETRANDOM_BLOCKS);
+		reference_blocks(entry->run, key, 0, TEST_BLOCKS);
 		entry->made = true;
 	}
 	return entry->run;
@@ -305,19 +319,20 @@ static void fake_blocks(u8 *dst, const u32 *src, u32 *counter, size_t nblocks)
 {
 	u64 first = counter[0] | (u64)counter[1] << 32;
 	u8 key[CHACHA_KEY_SIZE], block[CHACHA_BLOCK_SIZE];
+	u8 *run = (u8 *)fake.state->key;
 	size_t i;
 
 	stop();
 	memcpy(key, src, sizeof(key));
 	fake.blocks += nblocks;
-	if (first)
-		complain("the first block is not number 0");
-	if (dst == (u8 *)fake.state->key)
+	if (dst == run)
 		note_refill(key);
+	else if (first && dst != run + first * CHACHA_BLOCK_SIZE)
+		complain("the first block is not number 0");
 
-	for (i = 0; i < nblocks && !fake.discard; i++) {
+	for (i = first; i < first + nblocks && !fake.discard; i++) {
 		stop();
-		if (i < VGETRANDOM_BLOCKS)
+		if (i < TEST_BLOCKS)
 			memcpy(block, run_of(key) + i * sizeof(block), sizeof(block));
 		else
 			reference_blocks(block, key, i, 1);
@@ -398,7 +413,7 @@ static void model_draw(struct keystream *stream, u8 *dst, size_t len)
 		if (len >= BATCH_SIZE && stream->avail >= CHACHA_KEY_SIZE) {
 			stream->avail -= CHACHA_KEY_SIZE;
 			n = round_down(len, CHACHA_BLOCK_SIZE);
-			/* One to five blocks after a multiple of eight are drawn after them. */
+			/* One to five blocks after a multiple of a refill's come later. */
 			rest = n % sizeof(stream->run);
 			if (n > sizeof(stream->run) && rest <= 5 * CHACHA_BLOCK_SIZE)
 				n -= rest;
@@ -441,7 +456,7 @@ static void become_clone(void)
 
 static void wipe(void)
 {
-	memset(fake.state, 0, sizeof(*fake.state));
+	memset(fake.state, 0, STATE_SIZE);
 	fake.wiped = true;
 }
 
@@ -467,7 +482,7 @@ static ssize_t call_at(u8 *dst, size_t len, unsigned int flags)
 	fake.generation_at_check = 0;
 	fake.hypervisor_asked_last = false;
 	return __cvdso_getrandom(&fake.rng, &fake.clock, dst, len, flags, fake.state,
-				 sizeof(*fake.state));
+				 STATE_SIZE);
 }
 
 static ssize_t call(size_t len)
@@ -488,7 +503,7 @@ static bool surroundings_untouched(const u8 *dst, size_t len)
 	return untouched(fake.buffer, dst - fake.buffer) &&
 	       untouched(dst + len, fake.buffer + MAX_DRAW + 2 * MARGIN - dst - len) &&
 	       untouched(state - STATE_MARGIN, STATE_MARGIN) &&
-	       untouched(state + sizeof(*fake.state), STATE_MARGIN - sizeof(*fake.state));
+	       untouched(state + STATE_SIZE, STATE_MARGIN - STATE_SIZE);
 }
 
 /* The state must match the model, with zeros where bytes were handed out. */
@@ -675,13 +690,15 @@ static void every_alignment_of_the_buffer(struct kunit *test)
 static void a_batch_is_used_up_before_the_next_one(struct kunit *test)
 {
 	static const size_t lens[] = { 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 30, 32, 40, 48,
-				       60, 80, 96, 120, 160, 240 };
-	struct keystream stream;
-	u8 batch[BATCH_SIZE];
+				       60, 62, 80, 96, 120, 124, 160, 240, 248, 496 };
+	static struct keystream stream;
+	static u8 batch[BATCH_SIZE];
 	unsigned int batches;
 	size_t i, left;
 
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		if (BATCH_SIZE % lens[i])
+			continue;
 		prepare(COLD);
 		make_seed(stream.run, fake.seeds + 1);
 		for (batches = 0; batches < 3; batches++) {
@@ -701,7 +718,7 @@ static bool state_contains(const u8 *secret, size_t len)
 	const u8 *state = (const u8 *)fake.state;
 	size_t i;
 
-	for (i = 0; i <= sizeof(*fake.state) - len; i++)
+	for (i = 0; i <= STATE_SIZE - len; i++)
 		if (!memcmp(state + i, secret, len))
 			return true;
 	return false;
@@ -908,8 +925,8 @@ static void length_0_takes_nothing(struct kunit *test)
 static void wrong_state_lengths_are_passed_on(struct kunit *test)
 {
 	static const size_t state_lens[] = {
-		0, 1, sizeof(struct vgetrandom_state) - 1, sizeof(struct vgetrandom_state) + 1,
-		sizeof(struct vgetrandom_state) + SZ_4G, PAGE_SIZE, SIZE_MAX,
+		0, 1, STATE_SIZE - 1, STATE_SIZE + 1,
+		STATE_SIZE + SZ_4G, PAGE_SIZE, SIZE_MAX,
 	};
 	size_t i, j;
 	ssize_t ret;
@@ -937,11 +954,11 @@ static void misplaced_states_are_passed_on(struct kunit *test)
 	call(0);
 	for (shift = 1; shift < PAGE_SIZE; shift++) {
 		if (IS_ALIGNED(shift, __alignof__(*fake.state)) &&
-		    shift + sizeof(*fake.state) <= PAGE_SIZE)
+		    shift + STATE_SIZE <= PAGE_SIZE)
 			continue;
 		for (i = 0; i < ARRAY_SIZE(some_lens); i++) {
 			ret = __cvdso_getrandom(&fake.rng, &fake.clock, output(), some_lens[i], 0,
-						page + shift, sizeof(*fake.state));
+						page + shift, STATE_SIZE);
 			expect_passed_on(test, ret);
 		}
 		KUNIT_ASSERT_TRUE(test, state_is_as_expected());
@@ -953,13 +970,13 @@ static void a_state_anywhere_in_a_page_is_served(struct kunit *test)
 	struct vgetrandom_state *first = fake.state;
 	size_t shift;
 
-	for (shift = 0; shift + sizeof(*fake.state) <= PAGE_SIZE;
+	for (shift = 0; shift + STATE_SIZE <= PAGE_SIZE;
 	     shift += __alignof__(*fake.state)) {
 		fake.state = (void *)first + shift;
-		memset(fake.state, 0, sizeof(*fake.state));
+		memset(fake.state, 0, STATE_SIZE);
 		fake.expected.generation = 0;
 		KUNIT_ASSERT_EQ(test, call(100), 100);
-		memset(fake.state, UNTOUCHED, sizeof(*fake.state));
+		memset(fake.state, UNTOUCHED, STATE_SIZE);
 		KUNIT_ASSERT_TRUE(test, untouched((u8 *)first - STATE_MARGIN, 2 * STATE_MARGIN));
 	}
 	fake.state = first;
@@ -993,7 +1010,7 @@ static void refused_seeds_are_passed_on(struct kunit *test)
 static void wild_avail_stays_inside_the_batch(struct kunit *test)
 {
 	static const u32 avails[] = { BATCH_SIZE + 1, BATCH_SIZE + 8, BATCH_SIZE + 32,
-				      BATCH_SIZE + 33, sizeof(struct vgetrandom_state), PAGE_SIZE,
+				      BATCH_SIZE + 33, STATE_SIZE, PAGE_SIZE,
 				      INT_MAX, 1U << 31, U32_MAX - 31, U32_MAX };
 	size_t i, j;
 
@@ -1044,7 +1061,7 @@ static void the_query_gives_the_parameters(struct kunit *test)
 
 	memset(&params, UNTOUCHED, sizeof(params));
 	KUNIT_EXPECT_EQ(test, __cvdso_getrandom_query(&fake.rng, &params), 0);
-	KUNIT_EXPECT_EQ(test, params.size_of_opaque_state, sizeof(struct vgetrandom_state));
+	KUNIT_EXPECT_EQ(test, params.size_of_opaque_state, STATE_SIZE);
 	KUNIT_EXPECT_EQ(test, params.mmap_prot, PROT_READ | PROT_WRITE);
 	KUNIT_EXPECT_EQ(test, params.mmap_flags, MAP_DROPPABLE | MAP_ANONYMOUS);
 	KUNIT_EXPECT_NULL(test, memchr_inv(params.reserved, 0, sizeof(params.reserved)));
@@ -1327,7 +1344,7 @@ static int vgetrandom_test_init(struct kunit *test)
 	test->priv = pages;
 	memset(pages, UNTOUCHED, 3 * PAGE_SIZE);
 	fake.state = pages + STATE_MARGIN;
-	memset(fake.state, 0, sizeof(*fake.state));
+	memset(fake.state, 0, STATE_SIZE);
 
 	fake.buffer = kunit_kmalloc(test, size, GFP_KERNEL);
 	if (!fake.buffer)
@@ -1382,7 +1399,7 @@ static struct kunit_case vgetrandom_test_cases[] = {
 };
 
 static struct kunit_suite vgetrandom_test_suite = {
-	.name = "vdso_getrandom",
+	.name = "vdso_getrandom" TEST_SUFFIX,
 	.init = vgetrandom_test_init,
 	.exit = vgetrandom_test_exit,
 	.test_cases = vgetrandom_test_cases,

@@ -11,9 +11,12 @@
 static_assert(offsetof(struct vgetrandom_state, generation) == VGETRANDOM_STATE_GENERATION);
 static_assert(offsetof(struct vgetrandom_state, avail) == VGETRANDOM_STATE_AVAIL);
 static_assert(offsetof(struct vgetrandom_state, batch) == VGETRANDOM_STATE_BATCH);
-static_assert(sizeof(struct vgetrandom_state) == VGETRANDOM_STATE_SIZE);
-static_assert(sizeof_field(struct vgetrandom_state, batch) == VGETRANDOM_BATCH_SIZE);
-static_assert(VGETRANDOM_DIRECT_LEN - VGETRANDOM_FAST_LEN == 1);
+static_assert(VGETRANDOM_STATE_SIZE - VGETRANDOM_STATE_BATCH == VGETRANDOM_BATCH_SIZE);
+static_assert(VGETRANDOM_BLOCKS * CHACHA_BLOCK_SIZE - CHACHA_KEY_SIZE == VGETRANDOM_BATCH_SIZE);
+static_assert(VGETRANDOM_16_STATE_SIZE - VGETRANDOM_STATE_BATCH == VGETRANDOM_16_BATCH_SIZE);
+static_assert(VGETRANDOM_MAX_BLOCKS * CHACHA_BLOCK_SIZE - CHACHA_KEY_SIZE ==
+	      VGETRANDOM_16_BATCH_SIZE);
+static_assert(VGETRANDOM_BLOCKS == 8 && VGETRANDOM_MAX_BLOCKS == 16);
 static_assert((GRND_RANDOM | GRND_INSECURE) == VGETRANDOM_FLAGS_END);
 static_assert(offsetof(struct vdso_rng_data, check) == VDSO_RNG_CHECK);
 static_assert(offsetof(struct vdso_vmclock, disruption_marker) == VDSO_VMCLOCK_MARKER);

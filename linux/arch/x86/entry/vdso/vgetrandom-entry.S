@@ -44,7 +44,7 @@ SYM_START(__vdso_getrandom, SYM_L_GLOBAL, SYM_A_ALIGN)
 	.cfi_startproc
 	ENDBR
 
-	cmp	$VGETRANDOM_STATE_SIZE, %r8
+	by_size	cmp, VGETRANDOM_STATE_SIZE, VGETRANDOM_16_STATE_SIZE, %r8
 	je	vgetrandom_fast
 
 	/* Requests that the fast path does not serve come here, arguments intact. */

@@ -31,6 +31,11 @@
 /* States start on cache lines. A state fits into its page up to LAST_LINE. */
 #define LINE_BITS	6
 #define LAST_LINE	((PAGE_SIZE - VGETRANDOM_STATE_SIZE) >> LINE_BITS)
+#define LAST_LINE_16	((PAGE_SIZE - VGETRANDOM_16_STATE_SIZE) >> LINE_BITS)
+
+/* The longest request that the batch may serve, minus one */
+#define LAST_LEN	(VGETRANDOM_FAST_LEN - 1)
+#define LAST_LEN_16	(VGETRANDOM_16_FAST_LEN - 1)
 
 /*
  * The steps for words of this size: the first and the last one of the bytes to
@@ -92,9 +97,9 @@
 SYM_CODE_START(vgetrandom_fast)
 	.cfi_startproc
 SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
-	/* 1 to VGETRANDOM_FAST_LEN bytes */
+	/* Less than a batch, but not nothing */
 	lea		-1(%rsi), %rax
-	cmp		$(VGETRANDOM_FAST_LEN - 1), %rax
+	by_size		cmp, LAST_LEN, LAST_LEN_16, %rax
 	ja		__vgetrandom_framed
 
 	cmp		$VGETRANDOM_FLAGS_END, %edx
@@ -104,12 +109,12 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 	mov		%ecx, %eax
 	and		$(PAGE_SIZE - 1), %eax
 	ror		$LINE_BITS, %eax
-	cmp		$LAST_LINE, %eax
+	by_size		cmp, LAST_LINE, LAST_LINE_16, %eax
 	ja		__vgetrandom_framed
 
 	/* The batch has enough bytes, and no more than fit. */
 	mov		VGETRANDOM_STATE_AVAIL(%rcx), %eax
-	cmp		$VGETRANDOM_BATCH_SIZE, %eax
+	by_size		cmp, VGETRANDOM_BATCH_SIZE, VGETRANDOM_16_BATCH_SIZE, %eax
 	ja		__vgetrandom_framed
 	sub		%esi, %eax
 	jb		__vgetrandom_framed
@@ -205,7 +210,7 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 	xor		%r9d, %r9d
 	xor		%r10d, %r10d
 	xor		%r11d, %r11d
-	mov		$VGETRANDOM_STATE_SIZE, %r8d
+	by_size		mov, VGETRANDOM_STATE_SIZE, VGETRANDOM_16_STATE_SIZE, %r8d
 	jmp		__vgetrandom_framed
 SYM_INNER_LABEL(vgetrandom_fast_end, SYM_L_GLOBAL)
 	.cfi_endproc

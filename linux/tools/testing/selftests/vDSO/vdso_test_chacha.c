@@ -29,7 +29,7 @@
 #define COUNTER		sizeof(uint64_t)
 
 /* The most blocks of a refill, which is the only call that may overwrite its key */
-#define REFILL_BLOCKS	8
+#define MAX_REFILL	16
 
 /* More blocks than in a refill; the widest function makes these in several passes. */
 #define MAX_BLOCKS	68
@@ -333,13 +333,19 @@ static bool takes_a_count_of_64_bits(blocks_t blocks)
 	return true;
 }
 
+/* The most blocks that may overwrite their key */
+static size_t refill_blocks(blocks_t blocks)
+{
+	return blocks == __arch_chacha20_blocks_avx512 ? MAX_REFILL : MAX_REFILL / 2;
+}
+
 /* Try keys right before the output, at its start, and right after it. */
 static bool may_overwrite_its_key(blocks_t blocks)
 {
-	uint8_t area[KEY + REFILL_BLOCKS * BLOCK + KEY];
+	uint8_t area[KEY + MAX_REFILL * BLOCK + KEY];
 	size_t n, i;
 
-	for (n = 0; n <= REFILL_BLOCKS; n++) {
+	for (n = 0; n <= refill_blocks(blocks); n++) {
 		const size_t places[] = { 0, KEY, KEY + n * BLOCK };
 
 		for (i = 0; i < ARRAY_SIZE(places); i++) {
@@ -357,11 +363,11 @@ static bool may_overwrite_its_key(blocks_t blocks)
 /* Refill as the vDSO does: each refill overwrites its key, which is then the next one. */
 static bool refills_over_its_key(blocks_t blocks)
 {
-	uint8_t area[REFILL_BLOCKS * BLOCK];
+	uint8_t area[MAX_REFILL * BLOCK];
 	size_t n, i;
 
 	fill(area, sizeof(area));
-	for (n = 1; n <= REFILL_BLOCKS; n++)
+	for (n = 1; n <= refill_blocks(blocks); n++)
 		for (i = 0; i < 16; i++)
 			if (!makes_blocks(blocks, area, area, 0, n))
 				return false;

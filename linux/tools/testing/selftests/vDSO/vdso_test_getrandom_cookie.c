@@ -552,7 +552,7 @@ enum { ASK = 1 << 0, SAME = 1 << 1, FORK = 1 << 2, RESEED = 1 << 3, WIPE = 1 << 
  * @never:	start with zeros, which stand for "never"
  * @handler:	what the handler does: ASK, possibly with the SAME buffer, or FORK
  * @calling:	the call has not returned yet
- * @cookies:	buffer of the call
+ * @cookies:	what the calls have left in @asked
  * @own:	buffer of the handler
  * @outer:	result of the call
  * @nested:	result of the call in the handler
@@ -577,10 +577,13 @@ static struct scene {
 
 static pid_t forked;
 
+/* The buffer of the call, which a forked child does not share. */
+static struct cookies asked;
+
 static void on_interruption(int sig, siginfo_t *info, void *context)
 {
 	if (scene->handler & ASK)
-		scene->nested = ask_vdso(scene->handler & SAME ? &scene->cookies : &scene->own,
+		scene->nested = ask_vdso(scene->handler & SAME ? &asked : &scene->own,
 					 sizeof(struct cookies), GRND_TIMESTAMP);
 	if (scene->handler & FORK)
 		forked = fork();
@@ -602,7 +605,7 @@ static void part_with_child(pid_t self, const struct cookies *cookies, ssize_t r
 
 static int ask_interrupted(void *unused)
 {
-	struct cookies *cookies = &scene->cookies;
+	struct cookies *cookies = &asked;
 	const pid_t self = getpid();
 	ssize_t ret;
 
@@ -625,6 +628,7 @@ static int ask_interrupted(void *unused)
 		scene->calling = false;
 		step_trap();
 		scene->later = ask_vdso(cookies, sizeof(*cookies), GRND_TIMESTAMP);
+		scene->cookies = *cookies;
 		step_trap();
 	}
 }

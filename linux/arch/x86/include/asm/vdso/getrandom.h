@@ -2,6 +2,9 @@
 #ifndef __ASM_VDSO_GETRANDOM_H
 #define __ASM_VDSO_GETRANDOM_H
 
+#include <asm/alternative.h>
+#include <asm/cpufeatures.h>
+
 /*
  * The stack during a draw. The drawing code has a block of stack to itself, which
  * is aligned to its own size and has a record of the call in it:
@@ -47,6 +50,8 @@
 #define VGETRANDOM_STATE_BATCH		96
 #define VGETRANDOM_STATE_SIZE		576
 #define VGETRANDOM_BATCH_SIZE		480
+#define VGETRANDOM_16_STATE_SIZE	1088	/* with X86_FEATURE_VGETRANDOM_16 */
+#define VGETRANDOM_16_BATCH_SIZE	992
 #define VGETRANDOM_FLAGS_END		6	/* flags are not served from this value on */
 #define VGETRANDOM_FLAG_COOKIE		8	/* GRND_TIMESTAMP: not a draw */
 
@@ -56,11 +61,50 @@
 
 /* Longer requests generate blocks of their own, even if the batch would suffice. */
 #define VGETRANDOM_FAST_LEN		(VGETRANDOM_BATCH_SIZE - 1)
+#define VGETRANDOM_16_FAST_LEN		(VGETRANDOM_16_BATCH_SIZE - 1)
 
-#ifndef __ASSEMBLY__
+#ifdef __ASSEMBLY__
 
+/* An instruction whose immediate operand depends on the size of a batch */
+.macro	by_size insn, small, large, reg
+	ALTERNATIVE "\insn $\small, \reg", "\insn $\large, \reg", X86_FEATURE_VGETRANDOM_16
+.endm
+
+#else /* !__ASSEMBLY__ */
+
+#include <linux/kconfig.h>
 #include <linux/types.h>
 #include <asm/unistd.h>
+
+#define __arch_vgetrandom_blocks __arch_vgetrandom_blocks
+
+/* The vDSO's code takes the choice that was made at boot as an immediate operand. */
+static __always_inline size_t __arch_vgetrandom_blocks(void)
+{
+	unsigned int nblocks;
+
+	asm (ALTERNATIVE("movl $8, %0", "movl $16, %0", X86_FEATURE_VGETRANDOM_16)
+	     : "=r" (nblocks));
+	return nblocks;
+}
+
+#define __arch_chacha20_blocks_overlap __arch_chacha20_blocks_overlap
+
+/*
+ * The block functions for AVX2 and AVX-512VL read the key again for each eight blocks. The one for
+ * 512-bit registers, which not every assembler can make, reads it before it stores sixteen.
+ */
+static __always_inline size_t __arch_chacha20_blocks_overlap(void)
+{
+	unsigned int nblocks;
+
+	if (!IS_ENABLED(CONFIG_AS_AVX512))
+		return 8;
+
+	asm (ALTERNATIVE("movl $8, %0", "movl $16, %0", X86_FEATURE_AVX512_VBMI2)
+	     : "=r" (nblocks));
+	return nblocks;
+}
 
 struct vdso_rng_data;
 struct vdso_vmclock;
