@@ -66,7 +66,7 @@ lib-install:
 	@$(MAKE) -C lib install
 clean:
 	rm -rf lib/build
-	rm -rf build/out* build/breaks build/guest-* build/clients build/peer build/tmp build/each* build/passed build/deb*
+	rm -rf build/out* build/breaks* build/guest-* build/clients build/peer build/tmp build/each* build/passed build/deb*
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile | sed 1d
 

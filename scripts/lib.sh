@@ -43,8 +43,9 @@ export KERNEL_VERSION VGETRANDOM_ARCH
 SERIES_FILE='' SERIES_WORD='' OPEN_SOURCES='' MM_SELFTESTS=mm BASE_SELFTESTS=''
 CLIENTS_RELEASE=
 # shellcheck disable=SC2034 # for other scripts
-CLANG=clang MODEL='' BENCH_BEFORE=''
-declare -A PEERS=()
+CLANG=clang MODEL='' BENCH_BEFORE='' OTHER_ARCHES='' KUNIT_ABSENT='' KUNIT_UNSET=''
+# shellcheck disable=SC2034
+declare -A PEERS=() ABSENT_CHECKS=()
 # shellcheck source=arch/default
 . "$TOP/arch/$VGETRANDOM_ARCH"
 # shellcheck source=kernels/default
