@@ -265,8 +265,8 @@ struct vgetrandom_state {
 /**
  * __arch_chacha20_blocks_overlap() - how many blocks may overwrite their key
  *
- * Return: the largest number of blocks, at least %VGETRANDOM_BLOCKS, for which the @dst
- *	   of __arch_chacha20_blocks_nostack() may start with the @key.
+ * Return: a number of blocks from %VGETRANDOM_BLOCKS to %VGETRANDOM_MAX_BLOCKS for which
+ *	   the @dst of __arch_chacha20_blocks_nostack() may start with the @key.
  */
 #define __arch_chacha20_blocks_overlap()	VGETRANDOM_BLOCKS
 #endif
@@ -295,7 +295,8 @@ static __always_inline size_t vgetrandom_state_size(void)
  * __arch_chacha20_blocks_nostack() - generate ChaCha20 keystream
  * @dst:     Where to write the keystream, at any alignment.
  * @key:     The 32-byte key, at any alignment. If *@counter is 0 and @nblocks is at
- *	     most __arch_chacha20_blocks_overlap(), @dst may start with the key.
+ *	     most %VGETRANDOM_BLOCKS, or is __arch_chacha20_blocks_overlap(), @dst may
+ *	     start with the key.
  *	     Otherwise they do not overlap. Until @dst has the output, it may have
  *	     intermediate states of the cipher.
  * @counter: The 64-bit block counter, low word first. On entry it is that of the

@@ -28,7 +28,8 @@
 #define KEY		32
 #define COUNTER		sizeof(uint64_t)
 
-/* The most blocks of a refill, which is the only call that may overwrite its key */
+/* The blocks of a refill, which is the only call that may overwrite its key */
+#define REFILL_BLOCKS	8
 #define MAX_REFILL	16
 
 /* More blocks than in a refill; the widest function makes these in several passes. */
@@ -333,10 +334,11 @@ static bool takes_a_count_of_64_bits(blocks_t blocks)
 	return true;
 }
 
-/* The most blocks that may overwrite their key */
-static size_t refill_blocks(blocks_t blocks)
+/* May so many blocks overwrite their key? */
+static bool may_overwrite(blocks_t blocks, size_t nblocks)
 {
-	return blocks == __arch_chacha20_blocks_avx512 ? MAX_REFILL : MAX_REFILL / 2;
+	return nblocks <= REFILL_BLOCKS ||
+	       (blocks == __arch_chacha20_blocks_avx512 && nblocks == MAX_REFILL);
 }
 
 /* Try keys right before the output, at its start, and right after it. */
@@ -345,9 +347,11 @@ static bool may_overwrite_its_key(blocks_t blocks)
 	uint8_t area[KEY + MAX_REFILL * BLOCK + KEY];
 	size_t n, i;
 
-	for (n = 0; n <= refill_blocks(blocks); n++) {
+	for (n = 0; n <= MAX_REFILL; n++) {
 		const size_t places[] = { 0, KEY, KEY + n * BLOCK };
 
+		if (!may_overwrite(blocks, n))
+			continue;
 		for (i = 0; i < ARRAY_SIZE(places); i++) {
 			fill(area, sizeof(area));
 			if (!makes_blocks(blocks, area + KEY, area + places[i], 0, n)) {
@@ -367,8 +371,8 @@ static bool refills_over_its_key(blocks_t blocks)
 	size_t n, i;
 
 	fill(area, sizeof(area));
-	for (n = 1; n <= refill_blocks(blocks); n++)
-		for (i = 0; i < 16; i++)
+	for (n = 1; n <= MAX_REFILL; n++)
+		for (i = 0; i < 16 && may_overwrite(blocks, n); i++)
 			if (!makes_blocks(blocks, area, area, 0, n))
 				return false;
 	return true;
