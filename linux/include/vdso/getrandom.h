@@ -253,8 +253,8 @@ struct vgetrandom_state {
 /**
  * __arch_vgetrandom_blocks() - the number of blocks that a refill makes
  *
- * An architecture may choose the number at boot. It must be a power of two from
- * %VGETRANDOM_BLOCKS to %VGETRANDOM_MAX_BLOCKS, and never change once user space runs.
+ * Description: An architecture may choose the number at boot. It must be a power of two
+ * from %VGETRANDOM_BLOCKS to %VGETRANDOM_MAX_BLOCKS, and never change once user space runs.
  *
  * Return: that number.
  */
