@@ -88,6 +88,7 @@ goals_for() {
 		lib/vdso/getrandom_abort.c) is_on HAVE_VDSO_GETRANDOM_ABORT ;;
 		"$VDSO_DIR"/* | lib/vdso/* | include/vdso/*) say "$VDSO_DIR/"; continue ;;
 		tools/* | arch/*/tools/* | *_test.c | *_kunit.c) continue ;;
+		arch/*) [[ $file == arch/"$KERNEL_ARCH"/*.[cS] ]] ;;
 		mm/ksm.c) is_on KSM ;;
 		mm/huge_memory.c) is_on TRANSPARENT_HUGEPAGE ;;
 		mm/mempolicy.c) is_on NUMA ;;
@@ -102,6 +103,7 @@ goals_for() {
 		drivers/net/wireguard/*) is_on WIREGUARD ;;
 		drivers/virt/vmgenid.c) is_on VMGENID ;;
 		drivers/virt/vmclock.c) is_on VMCLOCK ;;
+		drivers/ptp/ptp_vmclock.c) is_on PTP_1588_CLOCK_VMCLOCK ;;
 		*.c | *.S) ;;
 		*) continue ;;
 		esac && say "${file%.*}.o"
