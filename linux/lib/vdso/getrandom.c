@@ -94,8 +94,10 @@ static_assert(offsetof(struct vgetrandom_state, batch) ==
  * the load. Yields true if @new was stored.
  */
 #ifndef __arch_vgetrandom_cmpxchg
-#define __arch_vgetrandom_cmpxchg(ptr, old, new)				\
-	(arch_cmpxchg_local(ptr, old, new) == (old))
+static __always_inline bool __arch_vgetrandom_cmpxchg(u64 *ptr, u64 old, u64 new)
+{
+	return arch_cmpxchg_local(ptr, old, new) == old;
+}
 #endif
 
 /* All valid combinations of flags are smaller than the pair that is invalid. */

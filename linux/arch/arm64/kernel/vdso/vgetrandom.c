@@ -11,7 +11,7 @@
 #include <asm/vdso/getrandom.h>
 
 /* The entry point tests this bit. */
-static_assert(GRND_TIMESTAMP == BIT(VGETRANDOM_FLAG_COOKIE_BIT));
+static_assert(BIT(VGETRANDOM_FLAG_COOKIE_BIT) == GRND_TIMESTAMP);
 
 /* The entry point looks for the same. */
 static __always_inline bool can_draw(void)
@@ -27,7 +27,9 @@ ssize_t __vgetrandom_query(void *buffer, size_t len, unsigned int flags,
 	if (opaque_len != ~0UL || buffer || len || flags)
 		return getrandom_syscall(buffer, len, flags);
 
-	return can_draw() ? __cvdso_getrandom_query(&vdso_rng_data, opaque_state) : -ENOSYS;
+	if (!can_draw())
+		return -EOPNOTSUPP;
+	return __cvdso_getrandom_query(&vdso_rng_data, opaque_state);
 }
 
 /* This does not draw either. */

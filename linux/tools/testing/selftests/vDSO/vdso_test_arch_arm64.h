@@ -108,7 +108,7 @@ static inline void arch_fill_registers(ucontext_t *uc, uint64_t (*next)(void))
 	struct fpsimd_context *vectors = (void *)uc->uc_mcontext.__reserved;
 	size_t i;
 
-	for (i = 0; i < sizeof(uc->uc_mcontext.regs) / sizeof(uc->uc_mcontext.regs[0]); i++)
+	for (i = 0; i < GP_COUNT; i++)
 		uc->uc_mcontext.regs[i] = next();
 	uc->uc_mcontext.sp = next();
 	memset(vectors->vregs, 0x5a, sizeof(vectors->vregs));

@@ -4,6 +4,10 @@
  */
 #include "vdso_test_arch_arm64.h"
 
+#define FROM_1_TO_29	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, \
+			20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+#define ALL_VECTORS	0, FROM_1_TO_29, 30, 31
+
 /* What the kernel's source needs of the kernel's headers, which need generated ones */
 #define _LINUX_LINKAGE_H
 #define __ASM_CACHE_H
@@ -56,12 +60,12 @@ call_with_registers:
 	str	x1, [x9, #:lo12:out]
 	mov	x30, x2
 
-	.irp	i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	.irp	i, ALL_VECTORS
 	ldr	q\i, [x0, #(REGISTERS_VECTOR + 16 * \i)]
 	.endr
 	ldr	x9, [x0, #REGISTERS_SP]
 	mov	sp, x9
-	.irp	i, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+	.irp	i, FROM_1_TO_29
 	ldr	x\i, [x0, #(REGISTERS_GP + 8 * \i)]
 	.endr
 	ldr	x0, [x0, #REGISTERS_GP]
@@ -71,7 +75,7 @@ call_with_registers:
 
 	adrp	x30, out
 	ldr	x30, [x30, #:lo12:out]
-	.irp	i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+	.irp	i, 0, FROM_1_TO_29
 	str	x\i, [x30, #(REGISTERS_GP + 8 * \i)]
 	.endr
 	mov	x9, sp
@@ -82,7 +86,7 @@ call_with_registers:
 	str	x9, [x30, #REGISTERS_FPCR]
 	mrs	x9, fpsr
 	str	x9, [x30, #REGISTERS_FPSR]
-	.irp	i, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	.irp	i, ALL_VECTORS
 	str	q\i, [x30, #(REGISTERS_VECTOR + 16 * \i)]
 	.endr
 
