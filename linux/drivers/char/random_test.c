@@ -273,6 +273,10 @@ static struct perf_event * __percpu *watch_word(struct kunit *test, void *word, 
 	struct perf_event * __percpu *bp;
 	struct perf_event_attr attr;
 
+	/* Elsewhere it may stop before the access, and do so again and again. */
+	if (!IS_ENABLED(CONFIG_X86))
+		kunit_skip(test, "a breakpoint with a handler does not get past the access");
+
 	hw_breakpoint_init(&attr);
 	attr.bp_addr = (unsigned long)word;
 	attr.bp_len = HW_BREAKPOINT_LEN_4;

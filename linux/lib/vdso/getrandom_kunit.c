@@ -378,6 +378,7 @@ do {									\
 /* There is no other thread to acquire from. */
 #define smp_load_acquire(p) READ_ONCE(*(p))
 
+#undef __arch_vgetrandom_cmpxchg
 #undef arch_cmpxchg_local
 #define arch_cmpxchg_local(ptr, old, new)				\
 ({									\

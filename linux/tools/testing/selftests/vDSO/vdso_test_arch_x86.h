@@ -87,6 +87,7 @@
  * All registers that call-frame information can name, in the order of their DWARF
  * numbers. The instruction pointer has the number of the return address.
  */
+#define DWARF_RA		16
 #define DWARF_SP		7
 #define DWARF_IP		16
 #define DWARF_REGS		17
@@ -114,6 +115,12 @@ static inline void arch_general_regs(unsigned long long *reg[GP_COUNT],
 	};
 
 	memcpy(reg, all, sizeof(all));
+}
+
+/* Return addresses are not signed. */
+static inline uint64_t arch_code_address(uint64_t address, bool is_signed)
+{
+	return address;
 }
 
 /* DWARF numbers of the registers that a function preserves */
@@ -169,6 +176,12 @@ static inline void arch_fill_registers(ucontext_t *uc, uint64_t (*next)(void))
 #define ARCH_TRAP_INSN		"int3"
 #define ARCH_SYSCALL_INSN	"syscall"
 #define ARCH_SYSCALL_SIZE	2
+
+/* Is that address in the vDSO the return from a signal handler? It is not in the vDSO. */
+static inline bool arch_is_sigreturn(uintptr_t at)
+{
+	return false;
+}
 
 /* The smallest instruction that an unprivileged process cannot execute: HLT */
 typedef uint8_t arch_insn_t;
@@ -226,6 +239,21 @@ static inline bool arch_clear_breakpoint(pid_t pid)
 	return !ptrace(PTRACE_POKEUSER, pid, flags,
 		       ptrace(PTRACE_PEEKUSER, pid, flags, NULL) & ~resume) &&
 	       !ptrace(PTRACE_POKEUSER, pid, dr7, 0L);
+}
+
+/* A thread that continues from the breakpoint does not stop there again. */
+static inline bool arch_begin_step_over(pid_t pid)
+{
+	return false;
+}
+
+static inline void arch_end_step_over(pid_t pid)
+{
+}
+
+/* A thread has stopped with SIGTRAP. It is past the ARCH_TRAP_INSN that caused it. */
+static inline void arch_trapped(pid_t pid)
+{
 }
 
 /*
