@@ -141,6 +141,12 @@ static inline uint64_t arch_code_address(uint64_t address, bool is_signed)
 #define ARCH_SYSCALL_INSN	"svc #0"
 #define ARCH_SYSCALL_SIZE	4
 
+/* A system call that faults may have copied this many bytes, and not count them. */
+#define ARCH_COPY_STEP		64
+
+/* C libraries leave the return from a signal handler to the vDSO. */
+#define ARCH_SIGRETURN_IN_VDSO
+
 /*
  * Is that address in the vDSO the return from a signal handler? Unwinders recognize its
  * two instructions, MOV X8, #__NR_rt_sigreturn and SVC #0.

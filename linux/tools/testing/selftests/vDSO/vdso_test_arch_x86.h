@@ -189,6 +189,9 @@ typedef uint8_t arch_insn_t;
 #define ARCH_FAULT_INSN		0xf4
 #define ARCH_FAULT_SIGNAL	SIGSEGV
 
+/* How many bytes a system call may have copied before a fault, and not count: none */
+#define ARCH_COPY_STEP		1
+
 /* Does it take addresses from a vector register? Such opcodes have a VEX or EVEX prefix. */
 static inline bool arch_is_gather(const unsigned char *insn)
 {
