@@ -484,6 +484,9 @@ static inline bool arch_modes_are_kept(const struct registers *out, uint64_t mod
 /* The lowest address of the kernel */
 #define ARCH_KERNEL_ADDRESS	0xffff000000000000UL
 
+/* The part of a pointer that is not address */
+#define ARCH_TAG		0xff00000000000000UL
+
 /* The end of the largest address space without LVA; no smaller one has what is below. */
 #define ARCH_USER_END		0x1000000000000UL
 

@@ -327,6 +327,9 @@ static inline uintptr_t arch_return_address(pid_t pid, const struct user_regs_st
 /* The lowest address of the kernel */
 #define ARCH_KERNEL_ADDRESS	0xffff800000000000UL
 
+/* The part of a pointer that is not address */
+#define ARCH_TAG		0UL
+
 /* The end of the addresses that a process can use */
 #define ARCH_USER_END		0x7ffffffff000UL
 

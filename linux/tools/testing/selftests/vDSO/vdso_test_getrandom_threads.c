@@ -711,6 +711,13 @@ static bool may_touch(const struct arguments *args, const unsigned char *p)
 	       is_within(p, args->state, state_len);
 }
 
+/* May it fault at this address? The kernel reports it without the tag of the pointer. */
+static bool may_fault(const struct arguments *args, uintptr_t address)
+{
+	return may_touch(args, (void *)(address | ((uintptr_t)args->buffer & ARCH_TAG))) ||
+	       may_touch(args, (void *)(address | ((uintptr_t)args->state & ARCH_TAG)));
+}
+
 static bool only_arguments_touched(const struct arguments *args)
 {
 	const size_t chunk = 64;
@@ -752,7 +759,7 @@ static const char *try_hostile(const struct arguments *args)
 			return "memory beside the arguments written, and a fault";
 		/* A fault at a non-canonical address does not report it. */
 		return !fault.address ||
-		       may_touch(args, (unsigned char *)fault.address) ?
+		       may_fault(args, (uintptr_t)fault.address) ?
 		       fine : "a fault outside of the arguments";
 	}
 	ret = vgr.call(args->buffer, args->len, args->flags, args->state,
