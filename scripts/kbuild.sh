@@ -28,7 +28,7 @@ kmake() {
 config_files() {
 	local name
 	for name in $CONFIGS ${VARIANT:+"$VARIANT.config" "$VARIANT-$VGETRANDOM_ARCH.config"}; do
-		if [[ $name == "$VARIANT.config" && -e $TOP/configs/$KERNEL_VERSION-$name ]]; then
+		if [[ -n $VARIANT && $name == "$VARIANT"* && -e $TOP/configs/$KERNEL_VERSION-$name ]]; then
 			say "$TOP/configs/$KERNEL_VERSION-$name"
 		elif [[ $name != "$VARIANT-$VGETRANDOM_ARCH.config" || -e $TOP/configs/$name ]]; then
 			say "$TOP/configs/$name"

@@ -173,11 +173,26 @@ unpack_qemu() {
 	mv "$dir.tmp" "$dir"
 }
 
-# Set QEMU_VMCLOCK to a QEMU that has the device: the user's, or one that is unpacked in
-# build/ and not installed. Otherwise say in WHY_NO_VMCLOCK why there is none, and fail.
+# The two pages that $VMCLOCK_TREE describes: a vmclock, and an ID
+vmclock_pages() {
+	printf 'VCLK\0\x10\0\0\1\0\0\0\0\0\0\0\5'
+	head -c $((4096 - 17)) /dev/zero
+	printf '0123456789abcdef'
+}
+
+# Set QEMU_VMCLOCK to a QEMU that has the device, and VMCLOCK_OPTIONS to its options. It is
+# the user's, or one that is unpacked in build/ and not installed, or two pages of memory
+# take the place of the device. Otherwise say in WHY_NO_VMCLOCK why there is none, and fail.
 find_vmclock() {
 	local debs=() dir=$BUILD/qemu-vmclock
-	QEMU_VMCLOCK=$QEMU
+	QEMU_VMCLOCK=$QEMU VMCLOCK_OPTIONS="-device vmclock"
+	if [[ -n ${VMCLOCK_TREE:-} ]]; then
+		into "$BUILD/vmclock.bin" vmclock_pages
+		# shellcheck disable=SC2034 # for the caller
+		VMCLOCK_OPTIONS="-device loader,file=$BUILD/vmclock.bin,addr=$VMCLOCK_ADDRESS,force-raw=on"
+		export DEVICE_TREE=$TOP/$VMCLOCK_TREE
+		return
+	fi
 	! has_vmclock "$QEMU" || return 0
 	QEMU_VMCLOCK=$dir/run
 	WHY_NO_VMCLOCK="$QEMU_BINARY has none"

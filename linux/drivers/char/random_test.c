@@ -266,12 +266,19 @@ static void new_number_comes_with_a_new_key(struct kunit *test)
 }
 
 #ifdef CONFIG_HAVE_HW_BREAKPOINT
+/* Counted by a breakpoint */
+static unsigned int loads;
+
 /* Call @note after every access of this @type to the start of @word, on any CPU. */
 static struct perf_event * __percpu *watch_word(struct kunit *test, void *word, unsigned int type,
 						perf_overflow_handler_t note)
 {
 	struct perf_event * __percpu *bp;
 	struct perf_event_attr attr;
+
+	/* Elsewhere it may stop before the access, and do so again and again. */
+	if (!IS_ENABLED(CONFIG_X86))
+		kunit_skip(test, "a breakpoint with a handler does not get past the access");
 
 	hw_breakpoint_init(&attr);
 	attr.bp_addr = (unsigned long)word;
@@ -667,8 +674,6 @@ static void system_call_takes_cookies_under_the_lock(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, at_store.stores, 1);
 	KUNIT_EXPECT_TRUE(test, at_store.locked);
 }
-
-static unsigned int loads;
 
 /* After the first load, store what a clone stores, in the same order. */
 static void clone_after_load(struct perf_event *bp, struct perf_sample_data *data,

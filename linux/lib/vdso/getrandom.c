@@ -87,6 +87,19 @@ static_assert(offsetof(struct vgetrandom_state, key) +
 static_assert(offsetof(struct vgetrandom_state, batch) ==
 	      offsetof(struct vgetrandom_state, key) + CHACHA_KEY_SIZE);
 
+/*
+ * Compare a generation with @old, and replace it by @new if they are equal. The two must
+ * be one access: a wipe in between would put @new into a page of zeros. Accesses before
+ * this one in program order must come before the store, and those after it must come after
+ * the load. Yields true if @new was stored.
+ */
+#ifndef __arch_vgetrandom_cmpxchg
+static __always_inline bool __arch_vgetrandom_cmpxchg(u64 *ptr, u64 old, u64 new)
+{
+	return arch_cmpxchg_local(ptr, old, new) == old;
+}
+#endif
+
 /* All valid combinations of flags are smaller than the pair that is invalid. */
 static_assert((GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) == 7 &&
 	      (GRND_RANDOM | GRND_INSECURE) == 6);
@@ -266,8 +279,7 @@ vgetrandom_generate(struct vgetrandom_state *state, u64 generation)
 	vgetrandom_make_run((u8 *)state->key, state->key);
 	WRITE_ONCE(state->avail, vgetrandom_batch_size());
 	barrier();
-	return arch_cmpxchg_local(&state->generation, VGETRANDOM_IN_PROGRESS, generation) ==
-	       VGETRANDOM_IN_PROGRESS;
+	return __arch_vgetrandom_cmpxchg(&state->generation, VGETRANDOM_IN_PROGRESS, generation);
 }
 
 /*
@@ -279,8 +291,8 @@ vgetrandom_generate(struct vgetrandom_state *state, u64 generation)
 static __always_inline bool
 vgetrandom_refill(struct vgetrandom_state *state, u64 generation)
 {
-	if (unlikely(arch_cmpxchg_local(&state->generation, generation,
-					VGETRANDOM_IN_PROGRESS) != generation))
+	if (unlikely(!__arch_vgetrandom_cmpxchg(&state->generation, generation,
+						VGETRANDOM_IN_PROGRESS)))
 		return false;
 	return vgetrandom_generate(state, generation);
 }

@@ -378,11 +378,13 @@ do {									\
 /* There is no other thread to acquire from. */
 #define smp_load_acquire(p) READ_ONCE(*(p))
 
-#undef arch_cmpxchg_local
-#define arch_cmpxchg_local(ptr, old, new)				\
+#undef __arch_vgetrandom_cmpxchg
+#define __arch_vgetrandom_cmpxchg(ptr, old, new)			\
 ({									\
+	u64 __old = (old);						\
+									\
 	stop();								\
-	compare_and_exchange(ptr, old, new);				\
+	compare_and_exchange(ptr, __old, new) == __old;			\
 })
 
 #undef get_unaligned

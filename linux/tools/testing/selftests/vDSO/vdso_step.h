@@ -79,6 +79,8 @@ static inline bool step_wait(struct step_actor *actor)
 
 	if (!WIFSTOPPED(actor->status))
 		return false;
+	if (actor->status >> 8 == SIGTRAP)
+		arch_trapped(tid);
 	if (tid != actor->tid) {
 		actor->tid = tid;
 		ptrace(PTRACE_SETOPTIONS, tid, NULL, (long)STEP_OPTIONS);
@@ -113,11 +115,26 @@ static inline bool step_is_trapped(const struct step_actor *actor)
 	return actor->status >> 8 == SIGTRAP;
 }
 
+/* Resume the actor. If a breakpoint is where it is stopped, get past it. */
+static inline bool step_go_on(struct step_actor *actor, int sig)
+{
+	pid_t tid = actor->tid;
+	bool there;
+
+	if (!sig && arch_begin_step_over(tid)) {
+		there = step_go(actor, PTRACE_SINGLESTEP, 0);
+		arch_end_step_over(tid);
+		if (!there || !step_is_trapped(actor))
+			return there;
+	}
+	return step_go(actor, PTRACE_CONT, sig);
+}
+
 /* Resume the actor with a signal until it traps. Deliver signals that arrive meanwhile. */
 static inline bool step_continue(struct step_actor *actor, int sig)
 {
 	do {
-		if (!step_go(actor, PTRACE_CONT, sig))
+		if (!step_go_on(actor, sig))
 			return false;
 		sig = WSTOPSIG(actor->status);
 	} while (!step_is_trapped(actor));

@@ -10,6 +10,8 @@
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 #include "vdso_test_arch_x86.h"
+#elif defined(__aarch64__)
+#include "vdso_test_arch_arm64.h"
 #else
 #error "The tests of getrandom() in the vDSO lack a header for this architecture."
 #endif

@@ -87,6 +87,7 @@
  * All registers that call-frame information can name, in the order of their DWARF
  * numbers. The instruction pointer has the number of the return address.
  */
+#define DWARF_RA		16
 #define DWARF_SP		7
 #define DWARF_IP		16
 #define DWARF_REGS		17
@@ -114,6 +115,12 @@ static inline void arch_general_regs(unsigned long long *reg[GP_COUNT],
 	};
 
 	memcpy(reg, all, sizeof(all));
+}
+
+/* Return addresses are not signed. */
+static inline uint64_t arch_code_address(uint64_t address, bool is_signed)
+{
+	return address;
 }
 
 /* DWARF numbers of the registers that a function preserves */
@@ -170,11 +177,20 @@ static inline void arch_fill_registers(ucontext_t *uc, uint64_t (*next)(void))
 #define ARCH_SYSCALL_INSN	"syscall"
 #define ARCH_SYSCALL_SIZE	2
 
+/* Is that address in the vDSO the return from a signal handler? It is not in the vDSO. */
+static inline bool arch_is_sigreturn(uintptr_t at)
+{
+	return false;
+}
+
 /* The smallest instruction that an unprivileged process cannot execute: HLT */
 typedef uint8_t arch_insn_t;
 
 #define ARCH_FAULT_INSN		0xf4
 #define ARCH_FAULT_SIGNAL	SIGSEGV
+
+/* How many bytes a system call may have copied before a fault, and not count: none */
+#define ARCH_COPY_STEP		1
 
 /* Does it take addresses from a vector register? Such opcodes have a VEX or EVEX prefix. */
 static inline bool arch_is_gather(const unsigned char *insn)
@@ -226,6 +242,21 @@ static inline bool arch_clear_breakpoint(pid_t pid)
 	return !ptrace(PTRACE_POKEUSER, pid, flags,
 		       ptrace(PTRACE_PEEKUSER, pid, flags, NULL) & ~resume) &&
 	       !ptrace(PTRACE_POKEUSER, pid, dr7, 0L);
+}
+
+/* A thread that continues from the breakpoint does not stop there again. */
+static inline bool arch_begin_step_over(pid_t pid)
+{
+	return false;
+}
+
+static inline void arch_end_step_over(pid_t pid)
+{
+}
+
+/* A thread has stopped with SIGTRAP. It is past the ARCH_TRAP_INSN that caused it. */
+static inline void arch_trapped(pid_t pid)
+{
 }
 
 /*
@@ -295,6 +326,9 @@ static inline uintptr_t arch_return_address(pid_t pid, const struct user_regs_st
 
 /* The lowest address of the kernel */
 #define ARCH_KERNEL_ADDRESS	0xffff800000000000UL
+
+/* The part of a pointer that is not address */
+#define ARCH_TAG		0UL
 
 /* The end of the addresses that a process can use */
 #define ARCH_USER_END		0x7ffffffff000UL

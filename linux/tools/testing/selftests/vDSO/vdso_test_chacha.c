@@ -337,8 +337,11 @@ static bool takes_a_count_of_64_bits(blocks_t blocks)
 /* May so many blocks overwrite their key? */
 static bool may_overwrite(blocks_t blocks, size_t nblocks)
 {
-	return nblocks <= REFILL_BLOCKS ||
-	       (blocks == __arch_chacha20_blocks_avx512 && nblocks == MAX_REFILL);
+#ifdef __x86_64__
+	if (blocks == __arch_chacha20_blocks_avx512 && nblocks == MAX_REFILL)
+		return true;
+#endif
+	return nblocks <= REFILL_BLOCKS;
 }
 
 /* Try keys right before the output, at its start, and right after it. */
@@ -564,6 +567,7 @@ static const char *lacks_nothing(void)
 	return NULL;
 }
 
+#ifdef __x86_64__
 static const char *lacks_avx2(void)
 {
 	return __builtin_cpu_supports("avx2") ? NULL : "no AVX2";
@@ -593,6 +597,12 @@ FIXTURE_VARIANT_ADD(blocks, avx512)
 {
 	__arch_chacha20_blocks_avx512, lacks_avx512
 };
+#else
+FIXTURE_VARIANT_ADD(blocks, neon)
+{
+	__arch_chacha20_blocks_nostack, lacks_nothing
+};
+#endif
 
 FIXTURE_SETUP(blocks)
 {

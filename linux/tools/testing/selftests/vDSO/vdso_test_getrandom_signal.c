@@ -606,9 +606,20 @@ static struct {
 	bool in_vdso;		/* from inside the vDSO */
 } ended;
 
+/*
+ * Some unwinders fail in a signal handler that interrupted the return from another one.
+ * On arm64, the code of that return is in the vDSO.
+ */
+static bool can_unwind(void *context)
+{
+	const uintptr_t at = interrupted_at(context);
+
+	return vgr_in_vdso(at) && !arch_is_sigreturn(at);
+}
+
 static void end_thread(void *context)
 {
-	if (!vgr_in_vdso(interrupted_at(context)))
+	if (!can_unwind(context))
 		return;
 	ended.in_vdso = true;
 	pthread_exit(PTHREAD_CANCELED);
@@ -739,7 +750,7 @@ static void unwind(void)
 
 static void on_unwind(int sig, siginfo_t *info, void *context)
 {
-	bool inside = vgr_in_vdso(interrupted_at(context));
+	bool inside = can_unwind(context);
 
 	if (inside)
 		unwind();
@@ -804,6 +815,7 @@ static void fill_faults(void *start, size_t len)
 
 	for (i = 0; i < len / sizeof(*insn); i++)
 		insn[i] = ARCH_FAULT_INSN;
+	__builtin___clear_cache(start, (char *)start + len);
 }
 
 /* Raise the signal at each instruction of such a mapping. */

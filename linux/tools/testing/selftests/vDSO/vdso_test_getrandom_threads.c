@@ -119,7 +119,7 @@ TEST(thousand_threads_draw_different_bytes)
 
 	ASSERT_TRUE(vgr_pool_open(&pool, MANY));
 	ASSERT_EQ(0, pthread_attr_init(&attr));
-	ASSERT_EQ(0, pthread_attr_setstacksize(&attr, 64 * 1024));
+	ASSERT_EQ(0, pthread_attr_setstacksize(&attr, 128 * 1024));
 	pthread_barrier_init(&start_line, NULL, MANY);
 	for (i = 0; i < MANY; i++) {
 		drawers[i].state = vgr_pool_get(&pool);
@@ -711,6 +711,13 @@ static bool may_touch(const struct arguments *args, const unsigned char *p)
 	       is_within(p, args->state, state_len);
 }
 
+/* May it fault at this address? The kernel reports it without the tag of the pointer. */
+static bool may_fault(const struct arguments *args, uintptr_t address)
+{
+	return may_touch(args, (void *)(address | ((uintptr_t)args->buffer & ARCH_TAG))) ||
+	       may_touch(args, (void *)(address | ((uintptr_t)args->state & ARCH_TAG)));
+}
+
 static bool only_arguments_touched(const struct arguments *args)
 {
 	const size_t chunk = 64;
@@ -752,11 +759,14 @@ static const char *try_hostile(const struct arguments *args)
 			return "memory beside the arguments written, and a fault";
 		/* A fault at a non-canonical address does not report it. */
 		return !fault.address ||
-		       may_touch(args, (unsigned char *)fault.address) ?
+		       may_fault(args, (uintptr_t)fault.address) ?
 		       fine : "a fault outside of the arguments";
 	}
 	ret = vgr.call(args->buffer, args->len, args->flags, args->state,
 		       args->opaque_len);
+	/* The vDSO tries once more after the fault that ended the system call. */
+	if (expected > 0 && ret > expected && ret - expected < ARCH_COPY_STEP)
+		ret = expected;
 	/* For zero bytes, the vDSO does not check the buffer's address. */
 	if (ret != expected && (args->len || ret || expected != -EFAULT))
 		return "another result than the system call's";
@@ -982,6 +992,9 @@ TEST_F(jumps, to_where_the_vdso_was_are_left_alone)
 {
 	unsigned int i;
 
+#ifdef ARCH_SIGRETURN_IN_VDSO
+	SKIP(return, "jumps: without the vDSO, handlers cannot return");
+#endif
 	for (i = 0; i < JUMPS; i++) {
 		if (!try_jump(_metadata, i, i % 2 ? NOTHING : OTHER))
 			SKIP(return, "jumps: no seccomp filters");

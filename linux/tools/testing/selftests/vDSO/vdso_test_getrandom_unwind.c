@@ -154,7 +154,7 @@ static bool look_behind_signal(struct step_actor *actor, unsigned int n)
 	if (!step_go(actor, PTRACE_SINGLESTEP, SIGUSR1))
 		return false;
 	/* Step through the handler and the return from the signal. */
-	while (!vgr_in_vdso(step_ip(actor)))
+	while (!vgr_in_vdso(step_ip(actor)) || arch_is_sigreturn(step_ip(actor)))
 		if (!step_go(actor, PTRACE_SINGLESTEP, 0))
 			return false;
 	return look_to_end(actor, &caller, &left) && step_continue(actor, 0);

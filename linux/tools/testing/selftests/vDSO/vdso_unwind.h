@@ -29,7 +29,7 @@
 struct uw_frame {
 	pid_t pid;
 	uint64_t reg[DWARF_REGS];
-	uint32_t known;
+	uint64_t known;
 };
 
 /* How to find a register of the caller, or the canonical frame address */
@@ -45,6 +45,7 @@ struct uw_row {
 	struct uw_rule reg[DWARF_REGS];
 	struct uw_rule cfa;		/* UW_EXPR, or UW_OFFSET from @cfa_reg */
 	unsigned int cfa_reg;
+	bool ra_signed;			/* by pointer authentication */
 };
 
 /**
@@ -128,7 +129,7 @@ static inline bool uw_parse_cie(const unsigned char *p, struct uw_fde *fde)
 	p += strlen(augmentation) + 1;
 	fde->code_align = uw_uleb(&p);
 	fde->data_align = uw_sleb(&p);
-	if (uw_uleb(&p) != DWARF_IP || strncmp(augmentation, "zR", 2))
+	if (uw_uleb(&p) != DWARF_RA || strncmp(augmentation, "zR", 2))
 		return false;
 	length = uw_uleb(&p);
 	if (*p != UW_PCREL_SDATA4)
@@ -193,7 +194,8 @@ static inline bool uw_eval(const struct uw_frame *frame, const unsigned char *p,
 {
 	enum { DEREF = 0x06, CONST1U = 0x08, CONST1S, CONST2U, CONST2S, CONST4U, CONST4S,
 	       AND = 0x1a, MINUS = 0x1c, PLUS = 0x22, PLUS_UCONST, LIT0 = 0x30, LIT31 = 0x4f,
-	       BREG0 = 0x70, BREG_END = BREG0 + DWARF_REGS };
+	       BREG0 = 0x70,
+	       BREG_END = BREG0 + (DWARF_REGS < 32 ? DWARF_REGS : 32) };
 	uint64_t stack[UW_STACK], length = uw_uleb(&p);
 	const unsigned char *end = p + length;
 	unsigned int n = 0;
@@ -285,7 +287,7 @@ static inline bool uw_run(const struct uw_fde *fde, const unsigned char *p,
 	       UNDEFINED, SAME_VALUE, REGISTER, REMEMBER, RESTORE_STATE, DEF_CFA,
 	       DEF_CFA_REGISTER, DEF_CFA_OFFSET, DEF_CFA_EXPR, EXPR, OFFSET_EXTENDED_SF,
 	       DEF_CFA_SF, DEF_CFA_OFFSET_SF, VAL_OFFSET, VAL_OFFSET_SF, VAL_EXPR,
-	       GNU_ARGS_SIZE = 0x2e,
+	       NEGATE_RA_STATE = 0x2d, GNU_ARGS_SIZE,
 	       ADVANCE = 1 << 6, OFFSET = 2 << 6, RESTORE = 3 << 6, OPERAND = ADVANCE - 1 };
 	struct uw_row remembered[UW_REMEMBERED];
 	uint64_t loc = fde->start, reg;
@@ -377,6 +379,9 @@ static inline bool uw_run(const struct uw_fde *fde, const unsigned char *p,
 				row->reg[reg].expr = p;
 			uw_skip_block(&p);
 			break;
+		case NEGATE_RA_STATE:
+			row->ra_signed = !row->ra_signed;
+			break;
 		case GNU_ARGS_SIZE:
 			uw_uleb(&p);
 			break;
@@ -448,9 +453,13 @@ static inline bool uw_apply(const struct uw_row *row, struct uw_frame *frame)
 	for (i = 0; i < DWARF_REGS; i++)
 		if (i != DWARF_SP &&
 		    uw_restore(frame, &row->reg[i], i, cfa, &caller.reg[i]))
-			caller.known |= 1U << i;
+			caller.known |= 1ULL << i;
 	caller.reg[DWARF_SP] = cfa;
-	caller.known |= 1U << DWARF_SP;
+	caller.known |= 1ULL << DWARF_SP;
+	if (DWARF_RA != DWARF_IP) {
+		caller.reg[DWARF_IP] = arch_code_address(caller.reg[DWARF_RA], row->ra_signed);
+		caller.known |= (caller.known >> DWARF_RA & 1) << DWARF_IP;
+	}
 	*frame = caller;
 	return true;
 }
@@ -505,7 +514,7 @@ static inline void uw_first(struct uw_frame *frame, pid_t pid, const struct user
 {
 	frame->pid = pid;
 	arch_dwarf_regs(frame->reg, regs);
-	frame->known = (1U << DWARF_REGS) - 1;
+	frame->known = (1ULL << DWARF_REGS) - 1;
 }
 
 #endif /* VDSO_UNWIND_H */

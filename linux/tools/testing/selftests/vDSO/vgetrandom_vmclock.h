@@ -8,6 +8,7 @@
 #ifndef VGETRANDOM_VMCLOCK_H
 #define VGETRANDOM_VMCLOCK_H
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,8 +26,25 @@ struct vmclock {
 	atomic_ulong	disruption_marker;
 };
 
+/* As vmclock_name(), for a device that a device tree describes */
+static inline bool vmclock_name_in_tree(char name[64], unsigned long *start)
+{
+	DIR *dir = opendir("/sys/bus/platform/drivers/vmclock");
+	bool found = false;
+	struct dirent *entry;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		found = sscanf(entry->d_name, "%lx.%*s", start) == 1 &&
+			strstr(entry->d_name, ".vmclock");
+		snprintf(name, 64, "%.63s", entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 /**
- * vmclock_name() - find the device in /proc/iomem
+ * vmclock_name() - find the device in /proc/iomem, or with its driver
  * @name:	buffer for its name, as drivers and sysfs know it
  * @start:	where its page begins
  *
@@ -43,7 +61,7 @@ static inline bool vmclock_name(char name[64], unsigned long *start)
 			(strstr(name, "AMZNC10C") || strstr(name, "VMCLOCK"));
 	if (file)
 		fclose(file);
-	return found;
+	return found || vmclock_name_in_tree(name, start);
 }
 
 /* The page, for writing, or NULL if there is none or this process may not have it */
