@@ -379,11 +379,12 @@ do {									\
 #define smp_load_acquire(p) READ_ONCE(*(p))
 
 #undef __arch_vgetrandom_cmpxchg
-#undef arch_cmpxchg_local
-#define arch_cmpxchg_local(ptr, old, new)				\
+#define __arch_vgetrandom_cmpxchg(ptr, old, new)			\
 ({									\
+	u64 __old = (old);						\
+									\
 	stop();								\
-	compare_and_exchange(ptr, old, new);				\
+	compare_and_exchange(ptr, __old, new) == __old;			\
 })
 
 #undef get_unaligned
