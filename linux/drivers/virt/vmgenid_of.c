@@ -6,6 +6,7 @@
  * RNG reads them before every use of a key. The interrupt that follows is only for those
  * that wait for a clone without drawing.
  */
+#include <linux/bitops.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
@@ -15,6 +16,8 @@
 #include <linux/random.h>
 
 #define VMGENID_SIZE	16
+
+static unsigned long vmgenid_in_use;
 
 static irqreturn_t vmgenid_interrupt(int irq, void *unused)
 {
@@ -39,13 +42,18 @@ static int vmgenid_probe(struct platform_device *pdev)
 	if (irq < 0)
 		return irq;
 
-	id = memremap(res->start, VMGENID_SIZE, MEMREMAP_WB);
-	if (!id)
-		return -ENOMEM;
+	/* The RNG watches one ID. */
+	if (test_and_set_bit(0, &vmgenid_in_use)) {
+		dev_err(dev, "there is another generation ID already\n");
+		return -EBUSY;
+	}
 
-	ret = devm_request_irq(dev, irq, vmgenid_interrupt, IRQF_SHARED, "vmgenid", dev);
+	id = memremap(res->start, VMGENID_SIZE, MEMREMAP_WB);
+	ret = id ? devm_request_irq(dev, irq, vmgenid_interrupt, 0, "vmgenid", dev) : -ENOMEM;
 	if (ret) {
-		memunmap(id);
+		if (id)
+			memunmap(id);
+		clear_bit(0, &vmgenid_in_use);
 		return ret;
 	}
 
@@ -58,6 +66,7 @@ static int vmgenid_probe(struct platform_device *pdev)
 static int vmgenid_remove(struct platform_device *pdev)
 {
 	random_watch_vmgenid(NULL);
+	clear_bit(0, &vmgenid_in_use);
 	return 0;
 }
 

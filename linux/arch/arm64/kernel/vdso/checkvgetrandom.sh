@@ -85,7 +85,7 @@ done
 # calls the next one, and the last one calls a block function, which uses no stack.
 value()
 {
-	awk -v name="$1" '$2 == name { print $3 }' "$header"
+	awk -v name="$1" '$1 == "#define" && $2 == name { print $3 }' "$header"
 }
 available=$(value VGETRANDOM_STACK_SIZE)
 checked=

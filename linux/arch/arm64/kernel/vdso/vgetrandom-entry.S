@@ -145,7 +145,7 @@ alternative_else_nop_endif
 	str	x1, [sp, #VGETRANDOM_RECORD_LEN]
 .Lmore:
 	ldp	x0, x1, [sp, #VGETRANDOM_RECORD_BUFFER]
-	ldr	w2, [sp, #VGETRANDOM_RECORD_FLAGS]
+	ldr	x2, [sp, #VGETRANDOM_RECORD_FLAGS]
 	mov	x8, #__NR_getrandom
 	svc	#0
 	cmp	x0, #0

@@ -487,7 +487,7 @@ static inline bool arch_modes_are_kept(const struct registers *out, uint64_t mod
 /* The part of a pointer that is not address */
 #define ARCH_TAG		0xff00000000000000UL
 
-/* The end of the largest address space without LVA; no smaller one has what is below. */
+/* No process can use addresses from here on, unless it asks for more than 48 bits. */
 #define ARCH_USER_END		0x1000000000000UL
 
 #endif /* !__ASSEMBLER__ */

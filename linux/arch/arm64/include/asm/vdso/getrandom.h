@@ -11,8 +11,8 @@
  *	VGETRANDOM_RECORD_FRAME        ->  saved frame pointer	/ the entry point would push
  *					  arguments, callee-saved registers
  *	record			       ->
- *					  frames of the drawing code, not more than
- *					  all of VGETRANDOM_STACK_SIZE
+ *					  frames of the drawing code, at most
+ *					  VGETRANDOM_STACK_SIZE bytes
  *
  *	block			       ->
  *
