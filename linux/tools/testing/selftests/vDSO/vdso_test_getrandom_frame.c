@@ -300,7 +300,10 @@ FIXTURE_VARIANT_ADD(stepped, draw_of_4_bytes_from_a_wiped_state) { .len = 4, .co
 FIXTURE_VARIANT_ADD(stepped, draw_of_300_bytes_from_a_wiped_state) { .len = 300, .cold = true };
 FIXTURE_VARIANT_ADD(stepped, system_call) { .len = 40, .flags = 1U << 31 };
 
-/* In another process: make the same call over and over. */
+/*
+ * In another process: make the same call over and over, between two traps. The draw
+ * that prepares the state executes some of the same instructions.
+ */
 static int make_calls(void *arg)
 {
 	const FIXTURE_VARIANT(stepped) *variant = arg;
@@ -320,7 +323,14 @@ static int make_calls(void *arg)
 		step_trap();
 		marked_draw(output, variant->len, variant->flags, state,
 			    vgr.params.size_of_opaque_state, vgr.call);
+		step_trap();
 	}
+}
+
+/* Complete the call, and go to the trap before the next one. */
+static bool to_next_call(struct step_actor *actor, int sig)
+{
+	return step_continue(actor, sig) && step_continue(actor, 0);
 }
 
 FIXTURE_SETUP(stepped)
@@ -337,7 +347,7 @@ FIXTURE_SETUP(stepped)
 	/* A call that met a reseed has instructions that others do not come to. */
 	for (try = 0; try < TRIES; try++) {
 		ASSERT_TRUE(step_record(&self->actor, vgr_in_vdso, &self->trace));
-		ASSERT_TRUE(step_continue(&self->actor, 0));
+		ASSERT_TRUE(to_next_call(&self->actor, 0));
 		if (self->trace.syscalls == usual)
 			break;
 	}
@@ -351,20 +361,17 @@ FIXTURE_TEARDOWN(stepped)
 		step_kill(&self->actor);
 }
 
-/* Go from the trap before a call to the next trap, with a signal at instruction @n. */
+/* Send a signal before instruction @n, which the call has not executed yet. */
 static bool interrupt(struct step_actor *actor, const struct step_trace *trace, unsigned int n)
 {
 	unsigned int try;
-	bool there;
 
 	for (try = 0; try < TRIES; try++) {
-		there = step_to(actor, trace, n);
-		if (step_is_trapped(actor) && !vgr_in_vdso(step_ip(actor)))
-			continue;		/* missed; it is before the next call */
-		if (!step_continue(actor, there ? SIGUSR1 : 0))
+		if (step_to(actor, trace, n))
+			return to_next_call(actor, SIGUSR1);
+		/* The call took another path, and has ended. */
+		if (!step_continue(actor, 0))
 			return false;
-		if (there)
-			return true;
 	}
 	return false;
 }
