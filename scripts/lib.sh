@@ -176,7 +176,7 @@ unpack_qemu() {
 # The two pages that $VMCLOCK_TREE describes: a vmclock, and an ID
 vmclock_pages() {
 	printf 'VCLK\0\x10\0\0\1\0\0\0\0\0\0\0\5'
-	head -c $((4096 - 17)) /dev/zero
+	head -c $((65536 - 17)) /dev/zero
 	printf '0123456789abcdef'
 }
 
