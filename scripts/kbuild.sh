@@ -66,7 +66,10 @@ configure_kernel() {
 	local missing
 	! is_configured || return 0
 	step "config-$(basename "$OUT")" "configuring the kernel${VARIANT:+ ($VARIANT)}" configure
-	missing=$(sed -n 's/^Requested value: */  /p' "$LOG/config-$(basename "$OUT").log")
+	# What a configuration does not offer is off as well.
+	missing=$(sed -nE '/^Requested value:/ { N
+		/ is not set\nActual value: *$/! s/^Requested value: *([^\n]*)\n.*/  \1/p
+		}' "$LOG/config-$(basename "$OUT").log")
 	[[ -z $missing ]] || die "these settings did not make it into the kernel's .config:
 $missing"
 	into "$OUT/configured" configuration_id
