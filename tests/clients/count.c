@@ -28,6 +28,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __aarch64__
+# define OWN_ARCH	AUDIT_ARCH_AARCH64
+#else
+# define OWN_ARCH	AUDIT_ARCH_X86_64
+#endif
+
 struct run {
 	char **argv;
 	int listener;
@@ -45,7 +51,7 @@ static int filter_getrandom(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
