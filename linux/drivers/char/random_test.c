@@ -158,10 +158,8 @@ static void number_is_0_until_the_crng_is_ready(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, published(), 0);
 	KUNIT_EXPECT_EQ(test, random_fops.unlocked_ioctl(NULL, RNDRESEEDCRNG, 0), -ENODATA);
 	KUNIT_EXPECT_EQ(test, published(), 0);
-#if IS_ENABLED(CONFIG_VMGENID)
 	fork_vm();
 	KUNIT_EXPECT_EQ(test, published(), 0);
-#endif
 	notify_resume();
 	notify_hibernation();
 	resume_syscore();
@@ -174,7 +172,6 @@ static void number_is_0_until_the_crng_is_ready(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, published(), base_crng.number);
 }
 
-#if IS_ENABLED(CONFIG_VMGENID)
 static void clone_is_counted_before_the_crng_is_ready(struct kunit *test)
 {
 	unsigned long before = base_crng.clones;
@@ -187,7 +184,6 @@ static void clone_is_counted_before_the_crng_is_ready(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, published(), 0);
 	KUNIT_EXPECT_EQ(test, published_incarnation(), 0);
 }
-#endif
 
 static void cookies_are_never_unchanged_before_the_crng_is_ready(struct kunit *test)
 {
@@ -208,9 +204,7 @@ static void cookies_are_never_unchanged_before_the_crng_is_ready(struct kunit *t
 }
 
 static struct kunit_case random_early_test_cases[] = {
-#if IS_ENABLED(CONFIG_VMGENID)
 	KUNIT_CASE(clone_is_counted_before_the_crng_is_ready),
-#endif
 	KUNIT_CASE(cookies_are_never_unchanged_before_the_crng_is_ready),
 	KUNIT_CASE(number_is_0_until_the_crng_is_ready),
 	{ }
@@ -451,7 +445,6 @@ static void ioctl_makes_a_new_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, reseeds_by(test, reseed_by_urandom_ioctl), 1);
 }
 
-#if IS_ENABLED(CONFIG_VMGENID)
 static u64 seen_by_vmfork_notifier;
 
 static int note_vmfork(struct notifier_block *nb, unsigned long action, void *data)
@@ -470,7 +463,6 @@ static void vm_fork_makes_a_new_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seen_by_vmfork_notifier, published());
 	unregister_random_vmfork_notifier(&vmfork_notifier);
 }
-#endif
 
 static void resume_makes_a_new_number(struct kunit *test)
 {
@@ -571,7 +563,6 @@ static void cookies_follow_reseeds(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, memcmp(&before, &cookies, sizeof(cookies)), 0);
 }
 
-#if IS_ENABLED(CONFIG_VMGENID)
 static void clone_is_counted_once(struct kunit *test)
 {
 	unsigned long before = base_crng.clones;
@@ -884,10 +875,10 @@ static void count_event(struct perf_event *bp, struct perf_sample_data *data,
 
 static void clone_while_fork_event_is_read_is_reported(struct kunit *test)
 {
-	struct vfsmount *proc = mount_proc(test);
-	struct file *file = open_fork_event(test, proc);
 	struct perf_event * __percpu *bp = watch_word(test, &base_crng.clones,
 						      HW_BREAKPOINT_RW, count_event);
+	struct vfsmount *proc = mount_proc(test);
+	struct file *file = open_fork_event(test, proc);
 	char number[32];
 	loff_t pos = 0;
 
@@ -900,8 +891,6 @@ static void clone_while_fork_event_is_read_is_reported(struct kunit *test)
 }
 #endif
 #endif
-#endif
-
 #endif
 
 /* The tests' own hypervisor */
@@ -1203,7 +1192,6 @@ static struct kunit_suite random_clone_test_suite = {
 
 static struct kunit_case random_cookie_test_cases[] = {
 	KUNIT_CASE_PARAM(cookies_follow_reseeds, asker_gen_params),
-#if IS_ENABLED(CONFIG_VMGENID)
 	KUNIT_CASE(clone_is_counted_once),
 	KUNIT_CASE(incarnation_is_drawn_at_random),
 	KUNIT_CASE_PARAM(cookies_follow_clones, asker_gen_params),
@@ -1221,7 +1209,6 @@ static struct kunit_case random_cookie_test_cases[] = {
 	KUNIT_CASE(fork_event_is_readable_from_a_clone_until_it_is_read),
 #ifdef CONFIG_HAVE_HW_BREAKPOINT
 	KUNIT_CASE(clone_while_fork_event_is_read_is_reported),
-#endif
 #endif
 #endif
 #endif
@@ -1250,9 +1237,7 @@ static struct kunit_case random_test_cases[] = {
 #endif
 	KUNIT_CASE(reseed_makes_a_new_number),
 	KUNIT_CASE(ioctl_makes_a_new_number),
-#if IS_ENABLED(CONFIG_VMGENID)
 	KUNIT_CASE(vm_fork_makes_a_new_number),
-#endif
 	KUNIT_CASE(resume_makes_a_new_number),
 	KUNIT_CASE(restored_image_has_a_new_number),
 	KUNIT_CASE(timer_makes_a_new_number_when_the_key_is_old),
@@ -1295,12 +1280,10 @@ static void __init switched_off_cookies_are_left_to_the_system_call(struct kunit
 	KUNIT_EXPECT_EQ(test, ask_vdso(&cookies, 16), VGETRANDOM_SYSCALL);
 	KUNIT_EXPECT_EQ(test, ask_kernel(&cookies, 16), 16);
 	KUNIT_EXPECT_NE(test, cookies.reseeded, 0);
-#if IS_ENABLED(CONFIG_VMGENID)
 	fork_vm();
 	KUNIT_EXPECT_EQ(test, ask_kernel(&cookies, 16), 16);
 	KUNIT_EXPECT_EQ(test, cookies.cloned, base_crng.incarnation);
 	KUNIT_EXPECT_EQ(test, published(), 0);
-#endif
 	KUNIT_EXPECT_EQ(test, parse_vdso_getrandom(switch_on), 0);
 	KUNIT_EXPECT_EQ(test, ask_vdso(&cookies, 16), 0);
 }
