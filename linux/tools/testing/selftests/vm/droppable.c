@@ -1383,7 +1383,7 @@ static enum result test_spare(const void *lru_gen)
 	enum result result = use_lru_gen(lru_gen);
 
 	if (result == PASS)
-		result = cgroup_make("64M");
+		result = cgroup_make("128M");
 	if (result == PASS) {
 		result = in_child(spare_child, NULL);
 		cgroup_remove();
