@@ -40,7 +40,7 @@
 #: APPEND        more of the guest's kernel command line         none
 #: TIMEOUT       seconds that the guest may be silent; a boot    120
 #:               may take ten times that
-#: MINUTES       make test: starts no check after this time      60
+#: MINUTES       make test: starts no check after this time      65
 #: CONFIG        make deb: the configuration of the kernel       Debian's, for the cloud
 #: BEFORE        make bench, make cost: a series; compare with the  none
 #:               image, or kernel, that ends with that one
