@@ -188,9 +188,8 @@ find_vmclock() {
 	QEMU_VMCLOCK=$QEMU VMCLOCK_OPTIONS="-device vmclock"
 	if [[ -n ${VMCLOCK_TREE:-} ]]; then
 		into "$BUILD/vmclock.bin" vmclock_pages
-		# shellcheck disable=SC2034 # for the caller
 		VMCLOCK_OPTIONS="-device loader,file=$BUILD/vmclock.bin,addr=$VMCLOCK_ADDRESS,force-raw=on"
-		export DEVICE_TREE=$TOP/$VMCLOCK_TREE
+		export DEVICE_TREE=$TOP/$VMCLOCK_TREE VMCLOCK_OPTIONS VMCLOCK_ADDRESS
 		return
 	fi
 	! has_vmclock "$QEMU" || return 0
@@ -207,6 +206,20 @@ find_vmclock() {
 	# shellcheck disable=SC2034 # for the caller
 	WHY_NO_VMCLOCK="the QEMU of $VMCLOCK_RELEASE does not run, or has no vmclock"
 	has_vmclock "$QEMU_VMCLOCK"
+}
+
+# QEMU's own device tree for the machine that COMMAND starts, and what $DEVICE_TREE adds. The
+# kernel has built the compiler.
+# make_device_tree FILE COMMAND...
+make_device_tree() {
+	local tree=$1 dtc=$OUT/scripts/dtc/dtc
+	shift
+	[[ -x $dtc ]] || die "there is no $dtc; the kernel's configuration has no device trees"
+	"$@" -machine dumpdtb="$tree" >"$tree.qemu" 2>&1 ||
+		die "QEMU does not tell its device tree: $(tail -n 1 "$tree.qemu")"
+	{ "$dtc" -q -I dtb -O dts "$tree" && cat "$DEVICE_TREE"; } >"$tree.source"
+	"$dtc" -q -I dts -O dtb -o "$tree" "$tree.source" ||
+		die "the device tree with ${DEVICE_TREE#"$TOP"/} does not compile"
 }
 
 # One run at a time in a clone. Scripts called by the script that holds the lock pass.

@@ -5,9 +5,9 @@
  * Threads draw 16 bytes at a time, by turns through the vDSO and by the system call,
  * and note each value in memory. Another one has the kernel name sockets, by its own
  * get_random_u32(), and notes the names. With the argument "vdso", no draw makes a system
- * call, in which the kernel would look whether the machine is a clone. The host stops the machine and reads that memory from
- * outside: nothing has to be printed, no draw waits for a device, and it is exact how
- * many draws there were at the moment of the snapshot.
+ * call, in which the kernel would look whether the machine is a clone. The host stops the
+ * machine and reads that memory from outside: nothing has to be printed, no draw waits for a
+ * device, and it is exact how many draws there were at the moment of the snapshot.
  *
  * Commands come in lines on standard output, which is open for reading as well:
  *
@@ -18,6 +18,7 @@
  *		where the image is restored, then "drawn"
  *	cookies	say what cookies taken at the last reseed tell since, "cookies VDSO SYSCALL",
  *		each of which is none, reseed, clone, wrong, or absent from this kernel
+ *	interrupts	say how often a vmgenid has interrupted this machine, "interrupts N"
  *
  * At the start it says "memory ADDRESS...", the physical addresses of the pages, of
  * 2 MiB each, in which the streams lie one after the other and then the buffer of the
@@ -38,7 +39,6 @@
 #include <sys/swap.h>
 #include <sys/un.h>
 #include <time.h>
-#include <x86intrin.h>
 
 #include "vgetrandom.h"
 #include "watch.h"
@@ -61,7 +61,7 @@
 
 struct drawn {
 	/* When it began: two machines that restore one image differ from there on. */
-	unsigned long tsc;
+	unsigned long counter;
 	unsigned char value[2][VALUE_SIZE];	/* through the vDSO, by the system call */
 };
 
@@ -113,6 +113,19 @@ static pthread_cond_t draws_ended = PTHREAD_COND_INITIALIZER;
 static struct stream *stream(size_t i)
 {
 	return (struct stream *)(memory + i * HUGE_SIZE);
+}
+
+/* The processor's own counter of time */
+static unsigned long read_counter(void)
+{
+#ifdef __x86_64__
+	return __builtin_ia32_rdtsc();
+#else
+	unsigned long counter;
+
+	asm volatile ("mrs %0, cntvct_el0" : "=r" (counter));
+	return counter;
+#endif
 }
 
 /* To a tick of the kernel, but without a system call: the draws are to follow closely. */
@@ -237,7 +250,7 @@ static void *draw_thread(void *arg)
 
 		wait_for_limit(s);
 		count_call(s, &s->calls.started);
-		drawn->tsc = __rdtsc();
+		drawn->counter = read_counter();
 		if (vgr_draw(drawn->value[0], VALUE_SIZE, state) != VALUE_SIZE ||
 		    (!vdso_only && vgr_syscall(drawn->value[1], VALUE_SIZE, 0) != VALUE_SIZE))
 			errx(1, "a draw failed");
@@ -348,6 +361,25 @@ static const char *judge_cookie(size_t kind)
 	return clone ? "clone" : reseed ? "reseed" : "none";
 }
 
+/* A row of the table has a count for each processor. */
+static unsigned long count_interrupts(void)
+{
+	FILE *f = fopen("/proc/interrupts", "re");
+	unsigned long count, sum = 0;
+	char line[512], *p;
+	int len;
+
+	if (!f)
+		err(1, "/proc/interrupts");
+	while (fgets(line, sizeof(line), f)) {
+		p = strstr(line, "vmgenid") ? strchr(line, ':') : NULL;
+		for (; p && sscanf(p + 1, "%lu%n", &count, &len) == 1; p += len)
+			sum += count;
+	}
+	fclose(f);
+	return sum;
+}
+
 static void reseed(void)
 {
 	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
@@ -415,6 +447,8 @@ static void run_commands(void)
 			hibernate();
 		else if (!strcmp(line, "cookies\n"))
 			printf("cookies %s %s\n", judge_cookie(0), judge_cookie(1));
+		else if (!strcmp(line, "interrupts\n"))
+			printf("interrupts %lu\n", count_interrupts());
 		else
 			printf("what? %s", line);
 	}

@@ -53,7 +53,7 @@ def image_point(one, other):
     """The first draw that began after the image was made, in both machines."""
     start = max(one.done, other.done) - CAPACITY
     end = min(one.done, other.done)
-    alike = [i for i in range(max(start, 0), end) if one.tsc(i) == other.tsc(i)]
+    alike = [i for i in range(max(start, 0), end) if one.counter(i) == other.counter(i)]
     if not alike:
         raise Failure("the machines have no draw from before the image")
     return alike[-1] + 1

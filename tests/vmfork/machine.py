@@ -14,6 +14,8 @@ import sys
 import tempfile
 from typing import NamedTuple
 
+from devices import Devices, Pages
+
 THREADS = 4
 HUGE_SIZE = 2 << 20
 HEADER_SIZE = 4096
@@ -79,7 +81,7 @@ class Stream:
         at = HEADER_SIZE + i % CAPACITY * DRAWN_SIZE + TIME_SIZE + kind * VALUE_SIZE
         return self.page[at:at + VALUE_SIZE]
 
-    def tsc(self, i):
+    def counter(self, i):
         at = HEADER_SIZE + i % CAPACITY * DRAWN_SIZE
         return self.page[at:at + TIME_SIZE]
 
@@ -118,6 +120,7 @@ class Machine:
 
     def __init__(self, name, guid, tests, *options, vmclock=False):
         self.name = name
+        self.guid = guid
         self.addresses = []
         self.vdso = 0
         self.watches = []
@@ -125,25 +128,28 @@ class Machine:
         self.events = []
         timeout = float(os.environ["TIMEOUT"])
         log = os.path.join(os.environ["LOG"], f"vmfork-{name}")
-        ends = [socket.socketpair() for _ in range(2)]
+        ends = [socket.socketpair() for _ in range(3)]
         for ours, _ in ends:
             ours.settimeout(timeout)
-        qmp, wire = (theirs.fileno() for _, theirs in ends)
+        qmp, wire, bus = (theirs.fileno() for _, theirs in ends)
+        self.bus = Lines(ends[2][0], f"QEMU of {name} (log vmfork-{name}.qemu)")
+        self.devices = (Pages(vmclock, self.bus, bus) if "VMGENID_ADDRESS" in os.environ else
+                        Devices(vmclock))
         qemu = shlex.split(os.environ["QEMU_VMCLOCK" if vmclock else "QEMU"])
-        command = [*qemu, *self.options(f"{log}.console", guid, tests, qmp, wire), *options,
-                   *(("-device", "vmclock") if vmclock else ())]
+        command = [*qemu, *self.options(f"{log}.console", tests, qmp, wire),
+                   *self.devices.options(guid), *options]
         note_command(f"{log}.command", command)
         with open(f"{log}.qemu", "wb") as messages:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
-                pass_fds=(qmp, wire))
+                pass_fds=(qmp, wire, bus))
         for _, theirs in ends:
             theirs.close()
         self.qmp = Lines(ends[0][0], f"QEMU of {name} (log vmfork-{name}.qemu)")
         self.wire = Lines(ends[1][0], f"the guest {name} (log vmfork-{name}.console)")
 
     @staticmethod
-    def options(console, guid, tests, qmp, wire):
+    def options(console, tests, qmp, wire):
         env = os.environ
         return [
             *env["QEMU_MACHINE"].split(), "-accel", env["ACCEL"], "-cpu", env["CPU"], "-smp", env["SMP"],
@@ -152,7 +158,6 @@ class Machine:
             "-append", f"console={env['CONSOLE_DEVICE']} RESULTS={env['RESULTS_DEVICE']} "
                        f"panic=-1 oops=panic {env['KERNEL_PARAMETERS']} "
                        f"{env.get('APPEND', '')} -- {tests}",
-            "-device", f"vmgenid,guid={guid}",
             "-serial", f"file:{console}",
             "-chardev", f"socket,id=results,fd={wire}", *env["RESULTS_OPTIONS"].split(),
             "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",
@@ -225,11 +230,12 @@ class Machine:
 
     def resume(self):
         self.execute("cont")
+        self.devices.resumed()
 
     def instruction_pointers(self):
         """Those of the processors. The machine must be stopped."""
         registers = self.execute("human-monitor-command", **{"command-line": "info registers -a"})
-        return [int(rip, 16) for rip in re.findall(r"RIP=([0-9a-f]+)", registers)]
+        return [int(pointer, 16) for pointer in re.findall(r"\b(?:RIP|PC)=([0-9a-f]+)", registers)]
 
     def memory(self):
         """The machine must be stopped, or its threads waiting."""
@@ -266,6 +272,7 @@ class Machine:
         self.process.wait()
         self.qmp.sock.close()
         self.wire.sock.close()
+        self.bus.sock.close()
 
 
 def end_by_signals():
@@ -304,6 +311,8 @@ class Farm:
         """A machine that is at the moment of the snapshot, and stopped."""
         machine = self.start(name, guid, "", "-incoming", "defer")
         machine.read_from(snapshot.file)
+        if guid != snapshot.guid:
+            machine.devices.announce(guid)
         machine.addresses = snapshot.addresses
         machine.watches = snapshot.watches
         machine.clones = snapshot.clones

@@ -16,8 +16,9 @@ MAX_FILLED = 0.4        # of the large call's buffer at a snapshot within that c
 class Snapshot:
     """A file from which clones start, and the guest's notes at that moment."""
 
-    def __init__(self, machine, memory=None):
-        self.file = os.path.join(os.environ["SCRATCH"], f"{machine.name}.snapshot")
+    def __init__(self, machine, memory=None, name=None):
+        self.file = os.path.join(os.environ["SCRATCH"], f"{name or machine.name}.snapshot")
+        self.guid = machine.guid
         self.addresses = machine.addresses
         self.watches = machine.watches
         self.clones = machine.clones
@@ -54,7 +55,7 @@ def caught_drawing(machine, before):
     return None
 
 
-def snapshot_of_draws(machine):
+def snapshot_of_draws(machine, name=None):
     """A snapshot right after a reseed, so that the next one is as far off as can be."""
     for _ in range(TRIES):
         before = machine.memory()
@@ -62,9 +63,16 @@ def snapshot_of_draws(machine):
         machine.command(f"draw {ROUNDS}", "drawing")
         memory = caught_drawing(machine, before)
         if memory:
-            return Snapshot(machine, memory)
+            return Snapshot(machine, memory, name)
         machine.wait_for("drawn")
     raise Failure(f"{machine.name} was never caught drawing")
+
+
+def another_snapshot_of_draws(machine, name):
+    """The machine is stopped at one."""
+    machine.resume()
+    machine.wait_for("drawn")
+    return snapshot_of_draws(machine, name)
 
 
 def filled(memory):

@@ -9,8 +9,10 @@ from collections import defaultdict
 
 from machine import KINDS, THREADS
 
-# the disruption marker, in Linux 6.1 and in Linux 7.3
-MARKER = r"<(vdso_vmclock|vmclock_page)\+0x10>"
+# how code loads the disruption marker, in Linux 6.1 and in Linux 7.3: x86 in one
+# instruction, arm64 by an address in a register
+MARKER = r"<(?:vdso_vmclock|vmclock_page)\+0x10>"
+PAGE = r"adr\s+(x\d+), .*<(?:vdso_vmclock|vmclock_page)>"
 NAMES = "get_random_u32()"
 SOURCES = (*KINDS, NAMES)
 
@@ -19,10 +21,11 @@ def checked_code():
     """Addresses in the vDSO at which a draw has made its check, but may not have written
     its bytes: from the load of the hypervisor's word on, to the end of the function."""
     listing = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", os.environ["VDSO_IMAGE"]],
+        [os.environ["OBJDUMP"], "-d", "--no-show-raw-insn", os.environ["VDSO_IMAGE"]],
         check=True, capture_output=True, text=True).stdout
     addresses = set()
     checked = False
+    marker = MARKER
     for line in listing.splitlines():
         code = re.match(r" *([0-9a-f]+):\t(.*)", line)
         if not code:
@@ -30,8 +33,11 @@ def checked_code():
         elif checked:
             addresses.add(int(code[1], 16))
             checked = not code[2].startswith("ret")
-        elif re.search(MARKER, code[2]):
+        elif re.search(marker, code[2]):
             checked = True
+            marker = MARKER
+        elif page := re.match(PAGE, code[2]):
+            marker = rf"\[{page[1]}, #16\]"
     return addresses
 
 
