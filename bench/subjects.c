@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -18,6 +19,8 @@
 #define LINE		64
 #define POOL_SIZE	256	/* the most that a system call always gives whole */
 #define PLACES		0x100000000000UL	/* and up to 8 TiB more: nothing is there */
+#define PAGE_TABLE	(512UL * PAGE)		/* what one page of page tables maps */
+#define ROOM		(16UL * PAGE)		/* more than an image needs */
 #define MIXED		4096	/* lengths to choose from, a power of two */
 
 struct generator generators[2];
@@ -169,6 +172,28 @@ static void init_mainline(void)
 				       !mainline->fn(NULL, 0, 0, &mainline->params, ~0UL);
 }
 
+static void *far_from_all(void)
+{
+	return (void *)(PLACES + random() * PAGE);
+}
+
+/* The kernel's vDSO often shares a page of page tables with the stack. */
+static void *beside_vdso(void)
+{
+	uintptr_t at = getauxval(AT_SYSINFO_EHDR) & -PAGE_TABLE, end = at + PAGE_TABLE;
+	void *free;
+
+	for (; at && at < end - ROOM; at += PAGE) {
+		free = mmap((void *)at, ROOM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+			    MAP_FIXED_NOREPLACE, -1, 0);
+		if (free == MAP_FAILED)
+			continue;
+		munmap(free, ROOM);
+		return free;
+	}
+	return far_from_all();
+}
+
 static void init_image(int which, const char *path, const struct level *level)
 {
 	struct generator *generator = &generators[which];
@@ -176,7 +201,7 @@ static void init_image(int which, const char *path, const struct level *level)
 	size_t i;
 
 	for (i = 0; i < NUM_PLACES; i++) {
-		image_load(&image, path, level, (void *)(PLACES + random() * PAGE));
+		image_load(&image, path, level, i ? far_from_all() : beside_vdso());
 		generator->places[i] = image.getrandom;
 	}
 	generator->fn = image.getrandom;

@@ -60,7 +60,7 @@ extern struct subject subjects[NUM_SUBJECTS];
 void subjects_init(const char *image, const struct level *level, const char *other,
 		   bool images_only);
 size_t subjects_batch(int which);	/* bytes that a refill leaves for requests */
-void subjects_move(size_t round);		/* the images, to another place */
+void subjects_move(size_t round);		/* the images; place 0 is beside the vDSO */
 void worker_init(struct worker *worker);
 
 /* The i-th of @count states in memory from new_states(). */

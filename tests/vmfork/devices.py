@@ -22,16 +22,16 @@ class Devices:
     def announce(self, guid):
         """The machine is a clone with this ID, and stopped."""
 
-    def resumed(self):
-        """The machine runs."""
+    def resumed(self, streams):
+        """The machine runs. These are the addresses of what its threads note."""
 
 
 class Pages:
     """Two pages of memory play the devices, see ../devicetree.
 
     The protocol of QEMU's own tests gives access to the memory and to the interrupt
-    controller, so this can do what a hypervisor would. It raises the interrupt when the
-    clone runs already, since no hypervisor promises that it is the first thing to happen.
+    controller, so this can do what a hypervisor would. It raises the interrupt after each
+    thread of the clone has drawn, since no hypervisor promises that it comes first.
     """
 
     has_interrupt = True
@@ -39,6 +39,8 @@ class Pages:
     SEQ_COUNT = 0xc
     GICD_ISPENDR = 0x08000200   # the distributor's registers to make interrupts pending
     INTERRUPT = 32 + 100        # the number of the one that the device tree names
+    DONE = 8                    # offsets of a stream's draws, and of their limit
+    LIMIT = 96
 
     def __init__(self, vmclock, bus, wire):
         self.vmclock = vmclock
@@ -69,9 +71,17 @@ class Pages:
         self.access("write", self.genid, GUID_SIZE, "0x" + uuid.UUID(guid).hex)
         self.is_new_clone = True
 
-    def resumed(self):
-        """The machine runs."""
-        if self.is_new_clone:
-            self.access("writel", self.GICD_ISPENDR + self.INTERRUPT // 32 * 4,
-                        1 << self.INTERRUPT % 32)
+    def wait_for_draw(self, stream):
+        before = done = self.access("readq", stream + self.DONE)
+        while done == before < self.access("readq", stream + self.LIMIT):
+            done = self.access("readq", stream + self.DONE)
+
+    def resumed(self, streams):
+        """The machine runs. These are the addresses of what its threads note."""
+        if not self.is_new_clone:
+            return
         self.is_new_clone = False
+        for stream in streams:
+            self.wait_for_draw(stream)
+        self.access("writel", self.GICD_ISPENDR + self.INTERRUPT // 32 * 4,
+                    1 << self.INTERRUPT % 32)

@@ -230,7 +230,7 @@ class Machine:
 
     def resume(self):
         self.execute("cont")
-        self.devices.resumed()
+        self.devices.resumed(self.addresses[:THREADS])
 
     def instruction_pointers(self):
         """Those of the processors. The machine must be stopped."""

@@ -95,9 +95,8 @@ extern unsigned long vdso_vmclock_pfn;
  * @pfn: Number of the page frame, or 0 if there is none.
  *
  * Processes that have another page mapped fault in this one with their next access. A
- * process can be missed while it is being forked. Its draws then fall back to the system
- * call, unless the marker is 0 and zeros were mapped: in that case, it finds out about a
- * clone no earlier than the kernel.
+ * process that is being forked is not found, so the architecture must not let a child
+ * inherit the page.
  *
  * Context: Process context, may sleep.
  */

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "vgetrandom_test.h"
 #include "vgetrandom_vmclock.h"
@@ -144,6 +145,70 @@ static void let_draw(void)
 
 	while (atomic_load(&drawn) - begin < 1000)
 		sched_yield();
+}
+
+static sigjmp_buf no_page;
+
+static void on_sigbus(int sig)
+{
+	siglongjmp(no_page, 1);
+}
+
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+/* Read from each page of the vDSO's data. Returns how many had to be faulted in. */
+static long touch_data(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	volatile unsigned long at, end;
+	volatile long before, faults = 0;
+	unsigned long from, to;
+	char line[256];
+
+	signal(SIGBUS, on_sigbus);
+	/* Fault in the stack. */
+	minor_faults();
+	while (maps && fgets(line, sizeof(line), maps)) {
+		if (!strstr(line, " [vvar") || sscanf(line, "%lx-%lx", &from, &to) != 2)
+			continue;
+		end = to;
+		for (at = from; at < end; at += vgr.page) {
+			/* Not every machine has every clock. */
+			if (sigsetjmp(no_page, 1))
+				continue;
+			before = minor_faults();
+			(void)*(volatile char *)at;
+			faults += minor_faults() - before;
+		}
+	}
+	if (maps)
+		fclose(maps);
+	signal(SIGBUS, SIG_DFL);
+	return faults;
+}
+
+/* When a vmclock comes or goes, the kernel does not find a process that is being forked. */
+TEST(child_does_not_inherit_the_page)
+{
+	pid_t child;
+	int status;
+
+	ASSERT_NE(NULL, warm_state());
+	touch_data();
+	ASSERT_EQ(0, touch_data());
+	child = fork();
+	ASSERT_GE(child, 0);
+	if (!child)
+		_exit(touch_data());
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(1, WEXITSTATUS(status));
 }
 
 TEST(device_may_go_and_come_back)
