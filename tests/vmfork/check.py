@@ -5,9 +5,8 @@ import os
 import sys
 
 from machine import KINDS, THREADS, VALUE_SIZE, WATCHES, Failure, Farm, end_by_signals
-from snapshot import (age, another_snapshot_of_draws, draw_until_parted, new_id,
-                      reseed_interval, snapshot_of_draws, snapshot_of_large_call,
-                      start_clones)
+from snapshot import (age, draw_until_parted, end_draws, new_id, reseed_interval,
+                      snapshot_of_draws, snapshot_of_large_call, start_clones)
 from window import NAMES, SOURCES, Window
 
 AFTER = 2000            # draws of each thread that come after the notification for sure
@@ -173,7 +172,7 @@ def control(farm, title, snapshot, guid, origin):
             farm.end(clone.machine)
         # At the first one, the kernel may have had no number left for a name.
         if count:
-            snapshot = another_snapshot_of_draws(origin, "control")
+            snapshot = snapshot_of_draws(origin, "control")
         clones = start_clones(farm, snapshot, ("control-1", "control-2"), (guid, guid))
         alike = draw_until_parted(clones)
         if all(alike) and shared_names(clones):
@@ -273,16 +272,24 @@ def full(origin, guid):
     snapshot = basic(origin, guid)
     attempt("rewind, new IDs", rewind, snapshot)
     attempt("clone of a clone, new IDs", clone_of_clone, snapshot)
-    origin.resume()
-    origin.wait_for("drawn")
+    end_draws(origin)
     attempt("within a call", large_call, origin, guid)
 
 
 def two_clones_without_calls(farm, title):
     """No draw makes a system call, in which the kernel would notice."""
-    origin = farm.boot("origin-vdso", new_id(), "draw-vdso")
+    guid = new_id()
+    origin = farm.boot("origin-vdso", guid, "draw-vdso")
     snapshot = snapshot_of_draws(origin)
     farm.end(origin)
+    if not origin.devices.tells_every_clone:
+        same = start_clones(farm, snapshot, ("vdso-control-1", "vdso-control-2"), (guid, guid))
+        alike = draw_until_parted(same)
+        judge(f"{title}, old ID: every thread draws the same until the periodic reseed",
+              0 in alike and "a thread draws another value at once",
+              f"{span(alike)} draws of a thread")
+        for clone in same:
+            farm.end(clone.machine)
     clones = start_clones(farm, snapshot, ("vdso-1", "vdso-2"), (new_id(), new_id()))
     finish_draws(clones)
     window = Window(snapshot)

@@ -11,6 +11,7 @@ class Devices:
     """QEMU has a generation ID and a vmclock, and tells a clone by itself."""
 
     has_interrupt = False
+    tells_every_clone = True    # by its vmclock, also one with the old ID
 
     def __init__(self, vmclock):
         self.vmclock = vmclock
@@ -35,6 +36,7 @@ class Pages:
     """
 
     has_interrupt = True
+    tells_every_clone = False
     MARKER = 0x10               # offsets in the page of the vmclock
     SEQ_COUNT = 0xc
     GICD_ISPENDR = 0x08000200   # the distributor's registers to make interrupts pending

@@ -125,6 +125,7 @@ class Machine:
         self.vdso = 0
         self.watches = []
         self.clones = 0             # that the guest says it has been through
+        self.is_drawing = False     # and stopped
         self.events = []
         timeout = float(os.environ["TIMEOUT"])
         log = os.path.join(os.environ["LOG"], f"vmfork-{name}")

@@ -39,6 +39,14 @@ def age(memory):
     return (last - memory.large.reseeded.time) / 1e9
 
 
+def end_draws(machine):
+    """Lets a machine that was stopped at a snapshot end its draws."""
+    if machine.is_drawing:
+        machine.resume()
+        machine.wait_for("drawn")
+        machine.is_drawing = False
+
+
 def caught_drawing(machine, before):
     """Stops the machine when all threads have drawn, none is far, and it is early."""
     for _ in range(TRIES):
@@ -57,22 +65,17 @@ def caught_drawing(machine, before):
 
 def snapshot_of_draws(machine, name=None):
     """A snapshot right after a reseed, so that the next one is as far off as can be."""
+    end_draws(machine)
     for _ in range(TRIES):
         before = machine.memory()
         machine.command("reseed", "reseeded")
         machine.command(f"draw {ROUNDS}", "drawing")
         memory = caught_drawing(machine, before)
         if memory:
+            machine.is_drawing = True
             return Snapshot(machine, memory, name)
         machine.wait_for("drawn")
     raise Failure(f"{machine.name} was never caught drawing")
-
-
-def another_snapshot_of_draws(machine, name):
-    """The machine is stopped at one."""
-    machine.resume()
-    machine.wait_for("drawn")
-    return snapshot_of_draws(machine, name)
 
 
 def filled(memory):

@@ -30,6 +30,7 @@ def checked_code():
         code = re.match(r" *([0-9a-f]+):\t(.*)", line)
         if not code:
             checked = False
+            marker = MARKER
         elif checked:
             addresses.add(int(code[1], 16))
             checked = not code[2].startswith("ret")

@@ -147,13 +147,6 @@ static void let_draw(void)
 		sched_yield();
 }
 
-static sigjmp_buf no_page;
-
-static void on_sigbus(int sig)
-{
-	siglongjmp(no_page, 1);
-}
-
 static long minor_faults(void)
 {
 	struct rusage usage;
@@ -162,46 +155,41 @@ static long minor_faults(void)
 	return usage.ru_minflt;
 }
 
-/* Read from each page of the vDSO's data. Returns how many had to be faulted in. */
-static long touch_data(void)
+/* Have the kernel read from a page. Returns how many pages had to be faulted in. */
+static long touch(int pipe, unsigned long page)
+{
+	long before = minor_faults();
+
+	/* Not every machine has every clock. */
+	if (write(pipe, (void *)page, 1) != 1)
+		return 0;
+	return minor_faults() - before;
+}
+
+/* Touch each page of the vDSO's data. */
+static long touch_data(int pipe)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
-	volatile unsigned long at, end;
-	volatile long before, faults = 0;
-	unsigned long from, to;
+	unsigned long at, end;
 	char line[256];
+	long faults = 0;
 
-	signal(SIGBUS, on_sigbus);
 	/* Fault in the stack. */
 	minor_faults();
-	while (maps && fgets(line, sizeof(line), maps)) {
-		if (!strstr(line, " [vvar") || sscanf(line, "%lx-%lx", &from, &to) != 2)
-			continue;
-		end = to;
-		for (at = from; at < end; at += vgr.page) {
-			/* Not every machine has every clock. */
-			if (sigsetjmp(no_page, 1))
-				continue;
-			before = minor_faults();
-			(void)*(volatile char *)at;
-			faults += minor_faults() - before;
-		}
-	}
+	while (maps && fgets(line, sizeof(line), maps))
+		if (strstr(line, " [vvar") && sscanf(line, "%lx-%lx", &at, &end) == 2)
+			for (; at < end; at += vgr.page)
+				faults += touch(pipe, at);
 	if (maps)
 		fclose(maps);
-	signal(SIGBUS, SIG_DFL);
 	return faults;
 }
 
 /* Does a page that a process has inherited fault once, to be marked as accessed? */
-static bool needs_access_fault(const volatile char *page)
+static bool needs_access_fault(int pipe, void *page)
 {
-	long before;
-
 	minor_faults();
-	before = minor_faults();
-	(void)*page;
-	return minor_faults() != before;
+	return touch(pipe, (unsigned long)page);
 }
 
 #define ACCESS_FAULT	100
@@ -209,20 +197,21 @@ static bool needs_access_fault(const volatile char *page)
 /* When a vmclock comes or goes, the kernel does not find a process that is being forked. */
 TEST(child_does_not_inherit_the_page)
 {
+	int pipes[2], status;
 	pid_t child;
-	int status;
 	char *page;
 
+	ASSERT_EQ(0, pipe(pipes));
 	page = mmap(NULL, vgr.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, page);
 	*page = 1;
 	ASSERT_NE(NULL, warm_state());
-	touch_data();
-	ASSERT_EQ(0, touch_data());
+	touch_data(pipes[1]);
+	ASSERT_EQ(0, touch_data(pipes[1]));
 	child = fork();
 	ASSERT_GE(child, 0);
 	if (!child)
-		_exit(needs_access_fault(page) ? ACCESS_FAULT : touch_data());
+		_exit(needs_access_fault(pipes[1], page) ? ACCESS_FAULT : touch_data(pipes[1]));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	ASSERT_TRUE(WIFEXITED(status));
 	if (WEXITSTATUS(status) == ACCESS_FAULT)
