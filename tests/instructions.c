@@ -120,9 +120,13 @@ static void load(const char *path)
 #endif
 	__builtin___clear_cache((char *)image.start, (char *)image.start + image.size);
 	rng = (void *)(image.start + symbol(file, "vdso_u_rng_data"));
-	/* A generation, and the flag of older kernels that says that it is ready */
+	/*
+	 * A generation, the flag of older kernels that says that it is ready, and the sum of
+	 * the generation and of the marker of a vmclock, whose page has zeros
+	 */
 	rng[0] = 1;
 	rng[1] = 1;
+	rng[2] = 1;
 	image.draw = (vgetrandom_t)(image.start + symbol(file, VGR_NAME));
 	if (image.draw(NULL, 0, 0, &image.params, VGR_QUERY))
 		die("parameter query");
