@@ -1412,7 +1412,7 @@ struct full_case {
 };
 
 static struct full {
-	bool ready, go, touched;
+	bool ready, go, touched, late;
 	int syscall_error;
 	long waited_ms;
 } *full;
@@ -1470,15 +1470,15 @@ static unsigned long stalled_us(void)
 	return total ? strtoul(total + 6, NULL, 10) : 0;
 }
 
-static enum result full_parent(pid_t pid, const struct full_case *how)
+static enum result full_parent(pid_t pid, const struct full_case *how, struct filler *filler)
 {
-	struct filler filler = { 0 };
 	unsigned long full_events, ooms, stalled;
 	enum result result;
 	int status, kmsg;
+	long start;
 
 	check(wait_for(LOAD(full->ready)));
-	result = cgroup_fill(&filler);
+	result = cgroup_fill(filler);
 	if (result != PASS)
 		return result;
 	check(set_oom_score(pid, "0"));
@@ -1486,13 +1486,14 @@ static enum result full_parent(pid_t pid, const struct full_case *how)
 	stalled = stalled_us();
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	check(kmsg < 0 || lseek(kmsg, 0, SEEK_END) == 0);
+	start = now_ms();
 	STORE(full->go, true);
 	check(wait_for(LOAD(full->syscall_error)));
 	check(full->syscall_error == EFAULT || full->syscall_error == ENOMEM);
 	if (how->end == EXPIRE) {
 		check(wait_for(LOAD(full->touched)));
-		check(waitpid(filler.pid, &status, 0) == filler.pid);
-		filler.pid = 0;
+		check(waitpid(filler->pid, &status, 0) == filler->pid);
+		filler->pid = 0;
 		check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		check(cgroup_counter("memory.events", "oom_kill") == 1);
 		if (full->waited_ms < 900)
@@ -1504,35 +1505,34 @@ static enum result full_parent(pid_t pid, const struct full_case *how)
 		/* Each charge beyond the limit counts: wait for that of the touch. */
 		full_events = cgroup_counter("memory.events", "max");
 		check(wait_for(cgroup_counter("memory.events", "max") > full_events));
+		full->late = now_ms() - start >= 900;
 		check(!LOAD(full->touched));
 		if (how->end == RELEASE) {
-			cgroup_release(&filler);
+			cgroup_release(filler);
 			check(wait_for(LOAD(full->touched)));
 		} else {
 			check(!kill(pid, SIGKILL));
 			check(wait_for(waitpid(pid, NULL, WNOHANG) == pid));
 		}
+		full->late = now_ms() - start >= 900;
 		check(cgroup_counter("memory.events", "oom") == ooms);
 		check(!cgroup_counter("memory.events", "oom_kill"));
 		check(!log_has_oom(kmsg));
 	}
 	close(kmsg);
-	cgroup_fill_end(&filler);
 	return result;
 }
 
-static enum result test_full(const void *arg)
+static enum result full_once(const struct full_case *how)
 {
-	const struct full_case *how = arg;
+	struct filler filler = { 0 };
 	enum result result;
 	char *reason;
 	pid_t pid;
 
-	result = use_lru_gen(how->lru_gen);
-	if (result == PASS)
-		result = cgroup_make("16M");
+	result = cgroup_make("16M");
 	if (result != PASS)
-		goto out;
+		return result;
 	full = (struct full *)map(page_size, MAP_SHARED | MAP_ANONYMOUS);
 	reason = map(sizeof(why), MAP_SHARED | MAP_ANONYMOUS);
 	check(full && reason);
@@ -1543,13 +1543,30 @@ static enum result test_full(const void *arg)
 		memcpy(reason, why, sizeof(why));
 		_exit(result);
 	}
-	result = full_parent(pid, how);
+	result = full_parent(pid, how, &filler);
 	if (result != PASS && reason[0])
 		memcpy(why, reason, sizeof(why));
+	cgroup_fill_end(&filler);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	cgroup_remove();
-out:
+	return result;
+}
+
+static enum result test_full(const void *arg)
+{
+	const struct full_case *how = arg;
+	enum result result;
+	int tries = 0;
+
+	result = use_lru_gen(how->lru_gen);
+	/* On a busy machine, the second may be over before the memory is free: try again. */
+	while (result == PASS) {
+		result = full_once(how);
+		if (result != FAIL || !full->late || ++tries == 4)
+			break;
+		result = PASS;
+	}
 	untune();
 	return result;
 }
