@@ -246,6 +246,7 @@ enum check_result check_image(const char *path, const struct level *level)
 		       image.params.size_of_opaque_state);
 		return CHECK_FAILED;
 	}
+	model_set_avx(level_has_avx(level));
 	dispatch_image = &image;
 	if (!dispatch(&image)) {
 		printf("%s: not checked: this kernel has no syscall user dispatch\n", name);

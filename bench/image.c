@@ -203,6 +203,11 @@ static bool has_sixteen_blocks(const struct level *level)
 	return level->feature == X86_FEATURE_AVX512_VBMI2 && __builtin_cpu_is("amd");
 }
 
+bool level_has_avx(const struct level *level)
+{
+	return level->feature != FEATURE_NONE;
+}
+
 /* Features that are not a level's are not there; getrandom() asks for no others. */
 static bool level_has(const struct level *level, int feature)
 {
@@ -210,6 +215,8 @@ static bool level_has(const struct level *level, int feature)
 
 	if (feature == X86_FEATURE_VGETRANDOM_16)
 		return has_sixteen_blocks(level);
+	if (feature == X86_FEATURE_AVX)
+		return level_has_avx(level);
 	for (l = levels; l <= level; l++)
 		if (l->feature == feature)
 			return true;

@@ -46,6 +46,8 @@ struct level {
 extern const struct level levels[];
 extern const size_t num_levels;
 
+bool level_has_avx(const struct level *level);
+
 struct image {
 	const uint8_t			*text;	/* the image, without the pages before it */
 	size_t				size;

@@ -10,20 +10,30 @@
 
 #define IN_PROGRESS	UINT64_MAX
 
-/* Up to this length, the caller gets nothing that has not been checked. */
+/*
+ * Up to this length, the caller gets nothing that has not been checked: from the C code, and from
+ * the fast path, which has longer registers with AVX.
+ */
 #define SMALL_LEN	32
+#define FAST_SMALL_LEN	(use_avx ? 64 : SMALL_LEN)
 
 /* Blocks of a refill, and what they leave for requests after the next key */
 #define BLOCKS		nblocks_of_refill
 #define BATCH		(BLOCKS * 64 - 32)
 
 /* From this length on, output is made under a key of its own from the batch. */
-#define DIRECT_LEN	BATCH
+#define DIRECT_LEN	(BLOCKS * 64)
 
 /* No more blocks than these are made directly after a multiple of BLOCKS. */
 #define FEW_BLOCKS	5
 
 static size_t nblocks_of_refill = MODEL_BLOCKS;
+static bool use_avx;
+
+void model_set_avx(bool avx)
+{
+	use_avx = avx;
+}
 
 bool model_set_state_size(const struct model *model, size_t size)
 {
@@ -179,9 +189,9 @@ static ssize_t getrandom_6_1(struct model_kernel *kernel, void *opaque_state,
 	if (!len && kernel->generation)
 		return 0;
 
-	if (len && len < DIRECT_LEN && has_6_1(state, len)) {
+	if (len && len <= BATCH && has_6_1(state, len)) {
 		take_6_1(state, words, len);
-		if (is_current(kernel, state->generation) || len > SMALL_LEN)
+		if (is_current(kernel, state->generation) || len > FAST_SMALL_LEN)
 			memcpy(buffer, words, len);
 		if (is_current(kernel, state->generation))
 			return len;
@@ -309,9 +319,9 @@ static ssize_t getrandom_7_3(struct model_kernel *kernel, void *opaque_state,
 	struct state_7_3 *state = opaque_state;
 	uint8_t words[MODEL_MAX_BATCH];
 
-	if (len && len < DIRECT_LEN && !state->in_use && state->pos + len <= BATCH) {
+	if (len && len <= BATCH && !state->in_use && state->pos + len <= BATCH) {
 		take_7_3(state, words, len);
-		if (is_current(kernel, state->generation) || len > SMALL_LEN)
+		if (is_current(kernel, state->generation) || len > FAST_SMALL_LEN)
 			memcpy(buffer, words, len);
 		if (is_current(kernel, state->generation))
 			return len;

@@ -33,6 +33,8 @@ extern const struct model model_6_1, model_7_3;
 
 /* Have the models make as many blocks as states of this size need, if there are such states. */
 bool model_set_state_size(const struct model *model, size_t size);
+/* Have the models copy as they do with AVX, or without. */
+void model_set_avx(bool avx);
 /* The bytes that a refill leaves for requests, then */
 size_t model_batch(void);
 

@@ -357,8 +357,13 @@ vgetrandom_fill(struct vgetrandom_state *state, u64 generation, u8 *dst, size_t 
 		if (unlikely(avail > vgetrandom_batch_size()))
 			avail = 0;
 
-		/* Generate the blocks of a long request in the caller's buffer. */
-		if (len >= vgetrandom_batch_size() && avail >= CHACHA_KEY_SIZE) {
+		/*
+		 * Generate the blocks of a long request in the caller's buffer. Fewer
+		 * than those of a refill would take no less time than a refill, which
+		 * leaves something for later.
+		 */
+		if (len >= __arch_vgetrandom_blocks() * CHACHA_BLOCK_SIZE &&
+		    avail >= CHACHA_KEY_SIZE) {
 			n = vgetrandom_direct(dst, vgetrandom_claim(state, avail, CHACHA_KEY_SIZE),
 					      len);
 		} else {

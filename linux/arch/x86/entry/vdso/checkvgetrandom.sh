@@ -87,7 +87,7 @@ wrong=$("$OBJDUMP" -d --no-show-raw-insn --start-address="$fast_start" \
 		--stop-address="$fast_end" "$image" | awk '
 	BEGIN {
 		split("%rax %eax %al %r8 %r8d %r8b %r9 %r9d %r9b %r10 %r10d %r10b " \
-		      "%r11 %r11d %r11b", names)
+		      "%r11 %r11d %r11b %xmm0 %xmm1 %xmm2 %xmm3 %xmm4", names)
 		for (i in names)
 			scratch[names[i]]
 	}
@@ -97,13 +97,14 @@ wrong=$("$OBJDUMP" -d --no-show-raw-insn --start-address="$fast_start" \
 		line = $0
 		sub(/^ *[0-9a-f]+:[ \t]*/, "")
 	}
-	/^(ret|int3|nop)/ { next }
+	/^(ret|int3|nop|vzeroall)/ { next }
 	/^j/ {
 		if (!/<(vgetrandom_fast(_start)?\+0x[0-9a-f]+|__vgetrandom_framed)>/)
 			print line
 		next
 	}
-	!/^(mov|movz|lea|add|xor|and|sub|ror|shr|cmp|test)[bwlq]*[ \t]/ || /%[re]?sp|mm[0-9]|%st/ {
+	/%[re]?sp|%st|[yz]mm/ || (/xmm/ && !/^v/) ||
+	!/^((mov|movz|lea|add|xor|and|sub|ror|shr|cmp|test)[bwlq]*|cmova|vmovdqu|vpxor)[ \t]/ {
 		print line
 		next
 	}

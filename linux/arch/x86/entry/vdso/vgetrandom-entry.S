@@ -199,6 +199,7 @@ SYM_INNER_LABEL(vgetrandom_fast_landing_pad, SYM_L_GLOBAL)
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
+	ALTERNATIVE "", "vzeroall", X86_FEATURE_AVX
 	jmp	__vgetrandom_framed
 	.cfi_endproc
 SYM_FUNC_END(__vdso_getrandom)

@@ -19,12 +19,15 @@
  *			batch, then generation
  *	%rax, %r9,
  *	%r10, %r11	scratch, and words of the batch
+ *	%xmm0 to %xmm4	words of the batch and zero, with AVX
  *
- * It does not use vector registers. A legacy SSE instruction would have to wait if
- * the caller had upper halves in use, and the pad and every exit would have to
- * clear the registers.
+ * A legacy SSE instruction would have to wait if the caller had upper halves in use,
+ * so the bytes go through general registers, unless the processor has AVX. Up to 16
+ * bytes, and exactly 32, the size of a key, never need more of those.
  */
 #include <linux/linkage.h>
+#include <asm/alternative.h>
+#include <asm/cpufeatures.h>
 #include <asm/page_types.h>
 #include <asm/vdso/getrandom.h>
 
@@ -33,9 +36,9 @@
 #define LAST_LINE	((PAGE_SIZE - VGETRANDOM_STATE_SIZE) >> LINE_BITS)
 #define LAST_LINE_16	((PAGE_SIZE - VGETRANDOM_16_STATE_SIZE) >> LINE_BITS)
 
-/* The longest request that the batch may serve, minus one */
-#define LAST_LEN	(VGETRANDOM_FAST_LEN - 1)
-#define LAST_LEN_16	(VGETRANDOM_16_FAST_LEN - 1)
+/* The longest request that a batch can serve, minus one */
+#define LAST_LEN	(VGETRANDOM_BATCH_SIZE - 1)
+#define LAST_LEN_16	(VGETRANDOM_16_BATCH_SIZE - 1)
 
 /*
  * The steps for words of this size: the first and the last one of the bytes to
@@ -70,6 +73,26 @@
 	.endr
 .endm
 
+/* The same with AVX: by way of two registers, or with %xmm4 at 0 */
+.macro	copy_32_avx at
+	vmovdqu		(%r8, \at), %xmm0
+	vmovdqu		16(%r8, \at), %xmm1
+	vmovdqu		%xmm0, (%rdi, \at)
+	vmovdqu		%xmm1, 16(%rdi, \at)
+.endm
+
+.macro	erase_32_avx at
+	vmovdqu		%xmm4, (%r8, \at)
+	vmovdqu		%xmm4, 16(%r8, \at)
+.endm
+
+/* Faster than vzeroall */
+.macro	clear_avx words:vararg
+	.irp		word, \words
+	vpxor		%xmm\word, %xmm\word, %xmm\word
+	.endr
+.endm
+
 /*
  * The check at the end, after the last word has been loaded and erased, as in
  * the generic code. It also fails for a wiped state: the kernel's sum never
@@ -97,7 +120,7 @@
 SYM_CODE_START(vgetrandom_fast)
 	.cfi_startproc
 SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
-	/* Less than a batch, but not nothing */
+	/* A batch at most, but not nothing */
 	lea		-1(%rsi), %rax
 	by_size		cmp, LAST_LEN, LAST_LEN_16, %rax
 	ja		__vgetrandom_framed
@@ -145,7 +168,28 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 	store_words	%eax, %r9d, 4
 	return_length	%r9d
 
-.Lmore_than_32:
+.Lmore_than_16:
+	cmp		$32, %esi
+	jne		.Lnot_32
+
+	/* Two words at either end */
+.Ltwo_words:
+	load_words	mov, %rax, %r9, 16
+	mov		8(%r8), %r10
+	mov		-8(%r8, %rsi), %r11
+	erase_words	movq, 16
+	movq		$0, 8(%r8)
+	movq		$0, -8(%r8, %rsi)
+	check_generation
+	store_words	%rax, %r9, 16
+	mov		%r10, 8(%rdi)
+	mov		%r11, -8(%rdi, %rsi)
+	return_length	%r9d, %r10d, %r11d
+
+.Lnot_32:
+	ALTERNATIVE	"", "jmp .Lmore_than_16_avx", X86_FEATURE_AVX
+	jb		.Ltwo_words
+
 	/*
 	 * Too many bytes for the registers, so the caller gets them before the
 	 * check, and again if it fails. Copy all but the last 1 to 32 bytes,
@@ -174,22 +218,63 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 	mov		%rsi, %rax
 	RET
 
-.Lmore_than_16:
-	cmp		$32, %esi
-	ja		.Lmore_than_32
+.Lmore_than_16_avx:
+	cmp		$64, %esi
+	ja		.Lmore_than_64_avx
 
-	/* Two words at either end */
-	load_words	mov, %rax, %r9, 16
-	mov		8(%r8), %r10
-	mov		-8(%r8, %rsi), %r11
-	erase_words	movq, 16
-	movq		$0, 8(%r8)
-	movq		$0, -8(%r8, %rsi)
+	/*
+	 * The words at both ends, and those next to them, which are the same ones
+	 * again if there are no more. A branch for each number of words would often
+	 * be predicted wrongly.
+	 */
+	mov		$16, %r9d
+	lea		-16(%rsi), %r10d
+	cmp		%r10d, %r9d
+	cmova		%r10d, %r9d
+	mov		%r10d, %r11d
+	sub		%r9d, %r11d
+	vpxor		%xmm4, %xmm4, %xmm4
+	vmovdqu		(%r8), %xmm0
+	vmovdqu		(%r8, %r9), %xmm1
+	vmovdqu		(%r8, %r11), %xmm2
+	vmovdqu		(%r8, %r10), %xmm3
+	vmovdqu		%xmm4, (%r8)
+	vmovdqu		%xmm4, (%r8, %r9)
+	vmovdqu		%xmm4, (%r8, %r11)
+	vmovdqu		%xmm4, (%r8, %r10)
 	check_generation
-	store_words	%rax, %r9, 16
-	mov		%r10, 8(%rdi)
-	mov		%r11, -8(%rdi, %rsi)
-	return_length	%r9d, %r10d, %r11d
+	vmovdqu		%xmm0, (%rdi)
+	vmovdqu		%xmm1, (%rdi, %r9)
+	vmovdqu		%xmm2, (%rdi, %r11)
+	vmovdqu		%xmm3, (%rdi, %r10)
+	clear_avx	0, 1, 2, 3
+	mov		%rsi, %rax
+	RET
+
+.Lmore_than_64_avx:
+	/* As without AVX */
+	lea		-32(%rsi), %r10
+	xor		%r9d, %r9d
+.Lcopy_avx:
+	copy_32_avx	%r9
+	add		$32, %r9
+	cmp		%r10, %r9
+	jb		.Lcopy_avx
+	copy_32_avx	%r10
+
+	vpxor		%xmm4, %xmm4, %xmm4
+	xor		%r9d, %r9d
+.Lerase_avx:
+	erase_32_avx	%r9
+	add		$32, %r9
+	cmp		%r10, %r9
+	jb		.Lerase_avx
+	erase_32_avx	%r10
+
+	check_generation
+	clear_avx	0, 1
+	mov		%rsi, %rax
+	RET
 
 .Lless_than_4:
 	/* Also the byte in the middle: the first of 1, the second of 2 or 3 */
@@ -206,6 +291,7 @@ SYM_INNER_LABEL(vgetrandom_fast_start, SYM_L_GLOBAL)
 
 	/* The words are zeros, or others may have them, too. They stay claimed. */
 .Ldrop:
+	ALTERNATIVE	"", "vzeroall", X86_FEATURE_AVX
 	xor		%eax, %eax
 	xor		%r9d, %r9d
 	xor		%r10d, %r10d

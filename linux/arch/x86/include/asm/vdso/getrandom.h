@@ -59,10 +59,6 @@
 #define VDSO_RNG_CHECK			16
 #define VDSO_VMCLOCK_MARKER		16
 
-/* Longer requests generate blocks of their own, even if the batch would suffice. */
-#define VGETRANDOM_FAST_LEN		(VGETRANDOM_BATCH_SIZE - 1)
-#define VGETRANDOM_16_FAST_LEN		(VGETRANDOM_16_BATCH_SIZE - 1)
-
 #ifdef __ASSEMBLY__
 
 /* An instruction whose immediate operand depends on the size of a batch */
