@@ -47,7 +47,8 @@
  *	%ymm11		scratch
  *
  * After the rounds, the input is added, and the words become output. Then every
- * function has c3 in dst until its turn, which leaves a scratch register.
+ * function has c3 in dst until its turn, which leaves a scratch register. What else
+ * goes to dst from then on is output, too.
  *
  * All lanes have the same high word of the counter. So a batch ends at a carry out
  * of the low word, and the blocks after the carry make a batch of their own.
@@ -59,12 +60,17 @@
  */
 
 #include <linux/linkage.h>
+#include <asm/alternative.h>
+#include <asm/cpufeatures.h>
 
 #define BLOCK_SIZE	64
 
 /* Where c3 of all blocks is when it is not in a register: never in two cache lines */
 #define SLOT		32(%rdi)
 #define SLOT_512	(%rdi)
+
+/* Where a quarter of four blocks is when it is not in a register */
+#define SLOT_LAST	15 * BLOCK_SIZE(%rdi)
 
 	.section .rodata, "a", @progbits
 	.balign 64
@@ -408,6 +414,40 @@
 	store_quarters_\v 48, 15, 13, 11, 12
 .endm
 
+/*
+ * The same for sixteen blocks, but join the quarters of each block and store them as one.
+ * A quarter of the first four blocks has no register, and waits where the last block goes.
+ */
+.macro	store_whole_output
+	transpose	zmm, 0, 1, 2, 3, 11
+	vmovups		SLOT_512, %zmm2
+	vmovups		%zmm0, SLOT_LAST
+	transpose	zmm, 4, 5, 6, 7, 0
+	transpose	zmm, 8, 9, 10, 2, 6
+	transpose	zmm, 12, 13, 14, 15, 10
+	store_joined	0, 3, 7, 2, 15, 14
+	store_joined	1, 1, 5, 9, 13, 14
+	store_joined	2, 11, 0, 6, 10, 14
+	vmovups		SLOT_LAST, %zmm0
+	store_joined	3, 0, 4, 8, 12, 14
+.endm
+
+/* Blocks i, i + 4, i + 8 and i + 12, which have their quarters in x0, x1, x2 and x3 */
+.macro	store_joined i, x0, x1, x2, x3, scratch
+	vshufi32x4	$0x44, %zmm\x1, %zmm\x0, %zmm\scratch
+	vshufi32x4	$0xee, %zmm\x1, %zmm\x0, %zmm\x0
+	vshufi32x4	$0x44, %zmm\x3, %zmm\x2, %zmm\x1
+	vshufi32x4	$0xee, %zmm\x3, %zmm\x2, %zmm\x2
+	vshufi32x4	$0x88, %zmm\x1, %zmm\scratch, %zmm\x3
+	vmovups		%zmm\x3, BLOCK_SIZE * \i(%rdi)
+	vshufi32x4	$0xdd, %zmm\x1, %zmm\scratch, %zmm\x3
+	vmovups		%zmm\x3, BLOCK_SIZE * (4 + \i)(%rdi)
+	vshufi32x4	$0x88, %zmm\x2, %zmm\x0, %zmm\x3
+	vmovups		%zmm\x3, BLOCK_SIZE * (8 + \i)(%rdi)
+	vshufi32x4	$0xdd, %zmm\x2, %zmm\x0, %zmm\x3
+	vmovups		%zmm\x3, BLOCK_SIZE * (12 + \i)(%rdi)
+.endm
+
 /* The second sixteen blocks. Register 11 is free by then, and none has to wait. */
 .macro	store_second_output
 	transpose	zmm, 16, 17, 18, 19, 11
@@ -550,10 +590,16 @@ SYM_START(__arch_chacha20_blocks_avx512, SYM_L_GLOBAL, SYM_A_ALIGN)
 	load_input	zmm
 	all_rounds	avx512, zmm, 3, 0, 0, 0, 0, 4, 4, 4, 4
 	add_input_avx512 zmm, 16, SLOT_512
+	ALTERNATIVE	"", "jmp .Lstore_whole", X86_FEATURE_VGETRANDOM_16
 	store_output	zmm, SLOT_512
+.Lnext_avx512:
 	mov		$16, %eax
 	next_batch
 	jmp		.Lbatch_avx512
+
+.Lstore_whole:
+	store_whole_output
+	jmp		.Lnext_avx512
 	.cfi_endproc
 SYM_FUNC_END(__arch_chacha20_blocks_avx512)
 

@@ -86,12 +86,13 @@ SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 	 * the call.
 	 */
 .Ldrawn:
-	xor	%ecx, %ecx
+	pxor	%xmm0, %xmm0
 	.set	at, -VGETRANDOM_STACK_SIZE
-	.rept	VGETRANDOM_STACK_SIZE / 8
-	mov	%rcx, at(%rsp)
-	.set	at, at + 8
+	.rept	VGETRANDOM_STACK_SIZE / 16
+	movaps	%xmm0, at(%rsp)
+	.set	at, at + 16
 	.endr
+	xor	%ecx, %ecx
 	xor	%edx, %edx
 	xor	%esi, %esi
 	xor	%edi, %edi
