@@ -330,7 +330,7 @@ static __always_inline size_t vgetrandom_direct(u8 *dst, u8 *src, size_t len)
 	size_t i;
 
 	/* A few blocks alone take as long as a refill, which makes more of them. */
-	if (nblocks > few && few <= VGETRANDOM_FEW_BLOCKS)
+	if (few <= VGETRANDOM_FEW_BLOCKS)
 		nblocks -= few;
 
 	__arch_chacha20_blocks_nostack(dst, (u32 *)src, counter, nblocks);

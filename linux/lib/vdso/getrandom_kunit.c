@@ -412,12 +412,12 @@ static void model_draw(struct keystream *stream, u8 *dst, size_t len)
 	size_t n, rest;
 
 	for (; len; dst += n, len -= n) {
-		if (len >= BATCH_SIZE && stream->avail >= CHACHA_KEY_SIZE) {
+		if (len >= sizeof(stream->run) && stream->avail >= CHACHA_KEY_SIZE) {
 			stream->avail -= CHACHA_KEY_SIZE;
 			n = round_down(len, CHACHA_BLOCK_SIZE);
 			/* One to five blocks after a multiple of a refill's come later. */
 			rest = n % sizeof(stream->run);
-			if (n > sizeof(stream->run) && rest <= 5 * CHACHA_BLOCK_SIZE)
+			if (rest <= 5 * CHACHA_BLOCK_SIZE)
 				n -= rest;
 			reference_blocks(dst, batch_of(stream) + stream->avail, 0,
 					 n / CHACHA_BLOCK_SIZE);
@@ -755,7 +755,7 @@ static void keys_are_erased_once_they_were_used(struct kunit *test)
 	memcpy(second, stream.run, sizeof(second));
 	memcpy(direct, batch_of(&stream) + BATCH_SIZE - sizeof(direct), sizeof(direct));
 
-	KUNIT_ASSERT_EQ(test, call(BATCH_SIZE), BATCH_SIZE);
+	KUNIT_ASSERT_EQ(test, call(sizeof(stream.run)), sizeof(stream.run));
 	for (i = 0; i + TRACE <= sizeof(seed); i++) {
 		KUNIT_EXPECT_FALSE(test, state_contains(seed + i, TRACE));
 		KUNIT_EXPECT_FALSE(test, state_contains(direct + i, TRACE));
@@ -1109,6 +1109,9 @@ static const struct draw_case draw_cases[] = {
 	{ "479 bytes of 100",			BATCH_SIZE - 1,		100 },
 	{ "480 bytes of 480",			BATCH_SIZE,		BATCH_SIZE },
 	{ "480 bytes of 31",			BATCH_SIZE,		CHACHA_KEY_SIZE - 1 },
+	{ "511 bytes of none",			BATCH_SIZE + CHACHA_KEY_SIZE - 1,	0 },
+	{ "511 bytes of a new state",		BATCH_SIZE + CHACHA_KEY_SIZE - 1,	COLD },
+	{ "512 bytes of 32",			BATCH_SIZE + CHACHA_KEY_SIZE,	CHACHA_KEY_SIZE },
 	{ "a batch and a half of none",		3 * BATCH_SIZE / 2,	0 },
 	{ "three batches of 33",		MAX_DRAW,		CHACHA_KEY_SIZE + 1 },
 	{ "three batches of a new state",	3 * BATCH_SIZE,		COLD },

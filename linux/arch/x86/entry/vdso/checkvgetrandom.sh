@@ -103,8 +103,8 @@ wrong=$("$OBJDUMP" -d --no-show-raw-insn --start-address="$fast_start" \
 			print line
 		next
 	}
-	/%[re]?sp|%st|[yz]mm/ || (/xmm/ && !/^v/) ||
-	!/^((mov|movz|lea|add|xor|and|sub|ror|shr|cmp|test)[bwlq]*|cmova|vmovdqu|vpxor)[ \t]/ {
+	/%[re]?sp|%st|[^x]mm[0-9]/ || (/xmm/ && !/^v/) ||
+	!/^((mov|movz|lea|add|xor|and|sub|ror|shr|cmp|test)[bwlq]*|cmova[lq]?|vmovdqu|vpxor)[ \t]/ {
 		print line
 		next
 	}

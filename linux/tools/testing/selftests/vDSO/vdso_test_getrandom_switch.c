@@ -131,7 +131,7 @@ static int draw_at(void *positions)
 static void expect_handed(struct __test_metadata *_metadata, unsigned long *positions,
 			  unsigned int handed)
 {
-	static const size_t lens[] = { 1, 16, 32, 100, 479, 480, 1000 };
+	static const size_t lens[] = { 1, 16, 32, 100, 511, 512, 1000 };
 	struct watch watch;
 	struct calls calls;
 	size_t i;

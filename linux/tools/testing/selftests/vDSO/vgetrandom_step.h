@@ -243,8 +243,8 @@ static inline bool choose_lengths(void)
 	batch = measure_batch();
 	lengths[0] = 4;
 	lengths[1] = 33;
-	lengths[2] = batch;
-	lengths[3] = batch + 32 + 7;
+	lengths[2] = 100;
+	lengths[3] = batch + 7;
 	lengths[4] = batch + 5 * 64 + 9;
 	return batch && lengths[4] <= LONGEST;
 }

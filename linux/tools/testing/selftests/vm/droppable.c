@@ -1563,7 +1563,7 @@ static enum result test_full(const void *arg)
 	/* On a busy machine, the second may be over before the memory is free: try again. */
 	while (result == PASS) {
 		result = full_once(how);
-		if (result != FAIL || !full->late || ++tries == 4)
+		if (result != FAIL || !full || !full->late || ++tries == 4)
 			break;
 		result = PASS;
 	}
