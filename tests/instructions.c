@@ -73,6 +73,27 @@ static long symbol(const unsigned char *file, const char *name)
 }
 
 #ifdef __aarch64__
+/* The bits of a branch that have its distance in words, or 0 if it is none */
+static uint32_t distance_bits(uint32_t insn)
+{
+	if ((insn & 0x7c000000) == 0x14000000)		/* B, BL */
+		return 0x03ffffff;
+	if ((insn & 0xff000000) == 0x54000000)		/* B.cond */
+		return 0x00ffffe0;
+	return 0;
+}
+
+/* Copy an instruction to another place. A branch still leads to the same place. */
+static void move_insn(uint32_t *to, const uint32_t *from)
+{
+	uint32_t insn = *from, bits = distance_bits(insn);
+	uint32_t unit = bits & -bits;
+
+	if (bits)
+		insn = (insn & ~bits) | ((insn + (uint32_t)(from - to) * unit) & bits);
+	*to = insn;
+}
+
 /* Apply all alternatives, as on a processor that has everything. */
 static void apply_alternatives(const unsigned char *file)
 {
@@ -82,15 +103,18 @@ static void apply_alternatives(const unsigned char *file)
 		uint16_t feature;
 		uint8_t original_len, replacement_len;
 	} *entry;
-	size_t i;
+	size_t i, j;
 
 	if (!alternatives)
 		return;
 	entry = (void *)(image.start + alternatives->sh_addr);
-	for (i = 0; i < alternatives->sh_size / sizeof(*entry); i++)
-		memcpy((unsigned char *)&entry[i].original + entry[i].original,
-		       (unsigned char *)&entry[i].replacement + entry[i].replacement,
-		       entry[i].replacement_len);
+	for (i = 0; i < alternatives->sh_size / sizeof(*entry); i++) {
+		void *to = (unsigned char *)&entry[i].original + entry[i].original;
+		void *from = (unsigned char *)&entry[i].replacement + entry[i].replacement;
+
+		for (j = 0; j < entry[i].replacement_len / sizeof(uint32_t); j++)
+			move_insn((uint32_t *)to + j, (uint32_t *)from + j);
+	}
 }
 #endif
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Entry point and landing pad of getrandom() in the vDSO
+ * Entry point and landing pads of getrandom() in the vDSO
  *
  * ssize_t __kernel_getrandom(void *buffer, size_t len, unsigned int flags,
  *			      void *opaque_state, size_t opaque_len);
@@ -17,10 +17,13 @@
  * from any stack pointer of the drawing code, and points x29 at the frame record
  * in it. <asm/vdso/getrandom.h> has the layout.
  *
- * The entry point and the pad lie outside the drawing range. There, a call has not
+ * The fast path, at the start of the drawing range, has its own landing pad, see
+ * vgetrandom-fast.S. It needs no record.
+ *
+ * The entry point and the pads lie outside the drawing range. There, a call has not
  * touched the state yet, or has finished with it, or is in a system call, which
- * takes care of signals itself. Both are one symbol, so that profilers have a name
- * for every address that a signal handler can see.
+ * takes care of signals itself. All of this is one symbol, so that profilers have a
+ * name for every address that a signal handler can see.
  */
 #include <linux/const.h>
 #include <linux/linkage.h>
@@ -74,6 +77,11 @@
 	.cfi_startproc
 SYM_FUNC_START(__kernel_getrandom)
 
+	cmp	x4, #VGETRANDOM_STATE_SIZE
+	ALTERNATIVE("b.eq vgetrandom_fast", "nop", ARM64_HAS_NO_FPSIMD)
+
+	/* Requests that the fast path does not serve come here, arguments intact. */
+SYM_INNER_LABEL(__vgetrandom_framed, SYM_L_GLOBAL)
 	/* A request for cookies ignores the state, whatever its length says. */
 	tbnz	w2, #VGETRANDOM_FLAG_COOKIE_BIT, __vgetrandom_cookie
 
@@ -215,6 +223,35 @@ SYM_INNER_LABEL(vgetrandom_landing_pad, SYM_L_GLOBAL)
 	clear_stack
 	clear_scratch_registers
 	b	.Lsystem_call
+
+	/*
+	 * The landing pad of the fast path: drop what the scratch registers
+	 * hold. The arguments are still in place. No state has length 0, so the
+	 * code at __vgetrandom_framed leaves the request to the system call. It
+	 * may be a long request, because the fast path checks the length inside
+	 * its range.
+	 */
+	.cfi_def_cfa	sp, 0
+	.cfi_restore	x29
+	.cfi_restore	x30
+#ifdef CONFIG_ARM64_PTR_AUTH_KERNEL
+	.cfi_negate_ra_state
+#endif
+	svc	#0
+SYM_INNER_LABEL(vgetrandom_fast_landing_pad, SYM_L_GLOBAL)
+	.irp	i, 0, 1, 2, 3, 4, 5, 6, 7
+	movi	v\i\().16b, #0
+	.endr
+	.irp	i, 9, 10, 11, 12, 13, 14, 15
+	mov	x\i, xzr
+	.endr
+	mov	x4, xzr
+	b	__vgetrandom_framed
+
+	/* The fast path has drawn all bytes. */
+SYM_INNER_LABEL(__vgetrandom_return, SYM_L_GLOBAL)
+	mov	x0, x1
+	ret
 	.cfi_endproc
 SYM_FUNC_END(__kernel_getrandom)
 

@@ -42,6 +42,21 @@
 
 #define VGETRANDOM_FLAG_COOKIE_BIT	3	/* GRND_TIMESTAMP: not a draw */
 
+/*
+ * What the assembly of the fast path assumes about struct vgetrandom_state and
+ * the generic code. vgetrandom-draw.c checks it.
+ */
+#define VGETRANDOM_STATE_GENERATION	0
+#define VGETRANDOM_STATE_AVAIL		8
+#define VGETRANDOM_STATE_BATCH		96
+#define VGETRANDOM_STATE_SIZE		576
+#define VGETRANDOM_BATCH_SIZE		480
+#define VGETRANDOM_FLAGS_END		6	/* flags are not served from this value on */
+
+/* The same for struct vdso_rng_data and struct vdso_vmclock */
+#define VDSO_RNG_CHECK			16
+#define VDSO_VMCLOCK_MARKER		16
+
 #ifndef __ASSEMBLY__
 
 #include <linux/types.h>
