@@ -112,7 +112,7 @@ wrong=$("$OBJDUMP" -d --no-show-raw-insn --start-address="$fast_start" \
 		gsub(/,/, " ")
 	}
 	/^(nop|dmb[ \t]+ishld)$/ { next }
-	/^movi[ \t]+v16\.4s[ ]+#0x0$/ { next }
+	/^movi[ \t]+v16\.4s[ ]+#0(x0)?$/ { next }
 	/^(b|b\.[a-z]+|cbn?z|tbn?z)[ \t]/ {
 		if (!/<(vgetrandom_fast(\+0x[0-9a-f]+)?|__vgetrandom_(framed|return))>$/)
 			print line
