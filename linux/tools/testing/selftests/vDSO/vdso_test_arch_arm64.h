@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ptrace.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -181,8 +182,14 @@ static inline bool arch_is_gather(const unsigned char *insn)
 }
 
 /*
- * Breakpoints
+ * Steps and breakpoints
  */
+
+static inline const char *arch_no_steps(void)
+{
+	return getauxval(AT_HWCAP) & HWCAP_ATOMICS ? NULL :
+	       "a store-exclusive fails after a step, and there are no other atomics";
+}
 
 #ifndef NT_ARM_HW_BREAK
 #define NT_ARM_HW_BREAK	0x402

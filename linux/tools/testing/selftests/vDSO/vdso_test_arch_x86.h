@@ -216,8 +216,14 @@ static inline void arch_prepare_syscall(struct user_regs_struct *regs, uintptr_t
 }
 
 /*
- * Breakpoints
+ * Steps and breakpoints
  */
+
+/* Why a call cannot be stepped through on this processor, or NULL if it can */
+static inline const char *arch_no_steps(void)
+{
+	return NULL;
+}
 
 /* Set the only breakpoint there is, in a debug register. */
 static inline bool arch_set_breakpoint(pid_t pid, uintptr_t at)

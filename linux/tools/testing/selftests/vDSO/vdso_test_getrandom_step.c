@@ -1677,6 +1677,8 @@ int main(int argc, char **argv)
 
 	find_vgetrandom();
 	need_vgetrandom();
+	if (arch_no_steps())
+		ksft_exit_skip("%s\n", arch_no_steps());
 	choose_extent();
 	vmclock = vmclock_open();
 	if (!prepare() || !record_all())
