@@ -726,13 +726,24 @@ static enum wrong check_short(const struct draw *outer)
 	return FINE;
 }
 
-/* Has the child returned the same bytes as the parent, or what the parent's buffer had? */
+/*
+ * Has the child returned the same bytes as the parent, or what the parent's buffer had? A
+ * call that a handler left may have filled a part of it; the rest is still zero.
+ */
 static bool is_common(void)
 {
 	const struct part *part = scene->part;
+	size_t i;
 
-	return scene->child && part[1].returned &&
-	       !memcmp(part[0].outer.bytes, part[1].outer.bytes, scene->len);
+	if (!scene->child || !part[1].returned)
+		return false;
+	for (i = 0; i < scene->len; i++) {
+		unsigned char byte = part[0].outer.bytes[i];
+
+		if (byte != part[1].outer.bytes[i] && (byte || part[0].returned))
+			return false;
+	}
+	return true;
 }
 
 static enum wrong check_outer(const struct part *part)
