@@ -173,10 +173,11 @@ unpack_qemu() {
 	mv "$dir.tmp" "$dir"
 }
 
-# The two pages that $VMCLOCK_TREE describes: a vmclock, and an ID
+# The two pages that $VMCLOCK_TREE describes: a vmclock with the flag for notifications, and an
+# ID
 vmclock_pages() {
-	printf 'VCLK\0\x10\0\0\1\0\0\0\0\0\0\0\5'
-	head -c $((65536 - 17)) /dev/zero
+	printf 'VCLK\0\x10\0\0\1\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\0\2'
+	head -c $((65536 - 26)) /dev/zero
 	printf '0123456789abcdef'
 }
 

@@ -10,7 +10,7 @@ GUID_SIZE = 16
 class Devices:
     """QEMU has a generation ID and a vmclock, and tells a clone by itself."""
 
-    has_interrupt = False
+    has_interrupts = False
     tells_every_clone = True    # by its vmclock, also one with the old ID
 
     def __init__(self, vmclock):
@@ -31,16 +31,17 @@ class Pages:
     """Two pages of memory play the devices, see ../devicetree.
 
     The protocol of QEMU's own tests gives access to the memory and to the interrupt
-    controller, so this can do what a hypervisor would. It raises the interrupt after each
-    thread of the clone has drawn, since no hypervisor promises that it comes first.
+    controller, so this can do what a hypervisor would. It raises the interrupts after each
+    thread of the clone has drawn, since no hypervisor promises that they come first.
     """
 
-    has_interrupt = True
+    has_interrupts = True
     tells_every_clone = False
     MARKER = 0x10               # offsets in the page of the vmclock
     SEQ_COUNT = 0xc
     GICD_ISPENDR = 0x08000200   # the distributor's registers to make interrupts pending
-    INTERRUPT = 32 + 100        # the number of the one that the device tree names
+    GENID_INTERRUPT = 32 + 100  # the numbers of those that the device tree names
+    CLOCK_INTERRUPT = 32 + 101
     DONE = 8                    # offsets of a stream's draws, and of their limit
     LIMIT = 96
 
@@ -73,6 +74,9 @@ class Pages:
         self.access("write", self.genid, GUID_SIZE, "0x" + uuid.UUID(guid).hex)
         self.is_new_clone = True
 
+    def interrupt(self, number):
+        self.access("writel", self.GICD_ISPENDR + number // 32 * 4, 1 << number % 32)
+
     def wait_for_draw(self, stream):
         before = done = self.access("readq", stream + self.DONE)
         while done == before < self.access("readq", stream + self.LIMIT):
@@ -85,5 +89,6 @@ class Pages:
         self.is_new_clone = False
         for stream in streams:
             self.wait_for_draw(stream)
-        self.access("writel", self.GICD_ISPENDR + self.INTERRUPT // 32 * 4,
-                    1 << self.INTERRUPT % 32)
+        self.interrupt(self.GENID_INTERRUPT)
+        if self.vmclock:
+            self.interrupt(self.CLOCK_INTERRUPT)

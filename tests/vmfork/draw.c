@@ -18,7 +18,7 @@
  *		where the image is restored, then "drawn"
  *	cookies	say what cookies taken at the last reseed tell since, "cookies VDSO SYSCALL",
  *		each of which is none, reseed, clone, wrong, or absent from this kernel
- *	interrupts	say how often a vmgenid has interrupted this machine, "interrupts N"
+ *	interrupts NAME	say how often such a device has interrupted this machine, "interrupts N"
  *
  * At the start it says "memory ADDRESS...", the physical addresses of the pages, of
  * 2 MiB each, in which the streams lie one after the other and then the buffer of the
@@ -362,7 +362,7 @@ static const char *judge_cookie(size_t kind)
 }
 
 /* A row of the table has a count for each processor. */
-static unsigned long count_interrupts(void)
+static unsigned long count_interrupts(const char *name)
 {
 	FILE *f = fopen("/proc/interrupts", "re");
 	unsigned long count, sum = 0;
@@ -372,7 +372,7 @@ static unsigned long count_interrupts(void)
 	if (!f)
 		err(1, "/proc/interrupts");
 	while (fgets(line, sizeof(line), f)) {
-		p = strstr(line, "vmgenid") ? strchr(line, ':') : NULL;
+		p = strstr(line, name) ? strchr(line, ':') : NULL;
 		for (; p && sscanf(p + 1, "%lu%n", &count, &len) == 1; p += len)
 			sum += count;
 	}
@@ -433,7 +433,7 @@ static void run_commands(void)
 {
 	FILE *in = fdopen(dup(STDOUT_FILENO), "r");
 	void *state = vgr_pool_get(&states);
-	char line[64];
+	char line[64], name[16];
 	unsigned long n;
 
 	while (in && fgets(line, sizeof(line), in)) {
@@ -447,8 +447,8 @@ static void run_commands(void)
 			hibernate();
 		else if (!strcmp(line, "cookies\n"))
 			printf("cookies %s %s\n", judge_cookie(0), judge_cookie(1));
-		else if (!strcmp(line, "interrupts\n"))
-			printf("interrupts %lu\n", count_interrupts());
+		else if (sscanf(line, "interrupts %15s", name) == 1)
+			printf("interrupts %lu\n", count_interrupts(name));
 		else
 			printf("what? %s", line);
 	}

@@ -8,6 +8,7 @@
  * and to the vDSO, which look at it before each use of a key.
  */
 #include <linux/acpi.h>
+#include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/iopoll.h>
 #include <linux/mod_devicetable.h>
@@ -44,6 +45,12 @@ static unsigned long vmclock_in_use;
 static void vmclock_notify(acpi_handle handle, u32 event, void *data)
 {
 	random_check_vmfork();
+}
+
+static irqreturn_t vmclock_interrupt(int irq, void *unused)
+{
+	random_check_vmfork();
+	return IRQ_HANDLED;
 }
 
 /* The count is odd while the hypervisor writes to the page. */
@@ -86,14 +93,18 @@ static int vmclock_probe(struct platform_device *pdev)
 	struct resource *res = platform_get_resource(pdev, IORESOURCE_MEM, 0);
 	struct device *dev = &pdev->dev;
 	bool has_counter;
+	int irq, ret;
 	void *page;
-	int ret;
 
 	/* User space must see this page and nothing else. */
 	if (!res || !IS_ALIGNED(res->start, PAGE_SIZE) || resource_size(res) < PAGE_SIZE) {
 		dev_err(dev, "no page of memory\n");
 		return -ENODEV;
 	}
+
+	irq = platform_get_irq_optional(pdev, 0);
+	if (irq == -EPROBE_DEFER)
+		return irq;
 
 	page = memremap(res->start, PAGE_SIZE, MEMREMAP_WB);
 	if (!page)
@@ -113,6 +124,8 @@ static int vmclock_probe(struct platform_device *pdev)
 	if (has_acpi_companion(dev))
 		acpi_install_notify_handler(ACPI_HANDLE(dev), ACPI_DEVICE_NOTIFY, vmclock_notify,
 					    NULL);
+	else if (irq > 0 && devm_request_irq(dev, irq, vmclock_interrupt, 0, "vmclock", dev))
+		dev_warn(dev, "cannot use interrupt %d\n", irq);
 
 	vdso_set_vmclock(PHYS_PFN(res->start));
 	random_watch_vmclock(page, has_counter);
