@@ -87,7 +87,8 @@ def judge_window(title, window, sources):
         return
     for source in sources:
         shared, finished = window.shared(source)
-        judge(what.format(source), shared and f"{shared} draws",
+        judge(what.format(source), shared and f"{len(shared)} draws, such as "
+              f"{' and '.join(sorted(shared[0]))}",
               f"{window.drawn(source)} draws of {window.count} clones" +
               (f"; {finished} more were finished at the snapshot" if finished else ""))
 

@@ -61,6 +61,11 @@ class Window:
         self.owners[NAMES][b"".join(clone.names[1:3])].append((self.count, 0, 1))
         self.count += 1
 
+    def pointer(self, thread):
+        """Where the processor was to which the thread is bound."""
+        pointers = self.snapshot.instruction_pointers
+        return pointers[thread % len(pointers)]
+
     def was_finished(self, source, value, thread, draw):
         """A draw that was under way at the snapshot, but past its last check by then, is
         one from before it: its bytes were in memory already, or in registers."""
@@ -69,20 +74,26 @@ class Window:
         stream = self.snapshot.memory.threads[thread]
         if stream.value(KINDS.index(source), stream.done) == value:
             return True
-        pointers = self.snapshot.instruction_pointers
-        offset = pointers[thread % len(pointers)] - self.snapshot.vdso
+        offset = self.pointer(thread) - self.snapshot.vdso
         return source == "vDSO" and offset in checked_code()
 
+    def place(self, thread, draw):
+        """Words for a draw: the how manieth of a thread, and where that was in its code."""
+        pointer = self.pointer(thread) - self.snapshot.vdso
+        return f"draw {draw} of thread {thread}, which was at vDSO{pointer:+#x}"
+
     def shared(self, source):
-        """Numbers of values that clones drew alike, and of those among them that were
-        finished at the snapshot."""
-        shared = finished = 0
+        """The values that clones drew alike and that were not finished at the snapshot,
+        as the places of each, and the number of those that were finished."""
+        shared = []
+        finished = 0
         for value, owners in self.owners[source].items():
             if len({clone for clone, _, _ in owners}) > 1:
-                done = all(self.was_finished(source, value, thread, draw)
-                           for _, thread, draw in owners)
-                finished += done
-                shared += not done
+                if all(self.was_finished(source, value, thread, draw)
+                       for _, thread, draw in owners):
+                    finished += 1
+                else:
+                    shared.append({self.place(thread, draw) for _, thread, draw in owners})
         return shared, finished
 
     def drawn(self, source):
