@@ -33,27 +33,34 @@ class Failure(Exception):
 
 
 class Lines:
-    """A socket on which lines go both ways."""
+    """A socket on which lines go both ways. Whoever is at the other end also writes a log."""
 
-    def __init__(self, sock, who):
+    def __init__(self, sock, who, log):
         self.sock = sock
         self.who = who
+        self.log = log
         self.rest = b""
 
     def send(self, line):
         self.sock.sendall(line.encode() + b"\n")
+
+    def last_words(self):
+        with open(self.log, "rb") as file:
+            lines = file.read().split(b"\n")
+        last = next((line for line in reversed(lines) if line.strip()), b"")
+        return f"; {os.path.basename(self.log)} ends with: {last.decode(errors='replace').strip()}"
 
     def receive(self):
         while b"\n" not in self.rest:
             try:
                 more = self.sock.recv(65536)
             except TimeoutError:
-                raise Failure(f"{self.who}: nothing heard for "
-                              f"{self.sock.gettimeout():.0f} s") from None
+                raise Failure(f"{self.who}: nothing heard for {self.sock.gettimeout():.0f} s"
+                              f"{self.last_words()}") from None
             except ConnectionError:
                 more = b""
             if not more:
-                raise Failure(f"{self.who} ended early")
+                raise Failure(f"{self.who} ended early{self.last_words()}")
             self.rest += more
         line, self.rest = self.rest.split(b"\n", 1)
         return line.decode(errors="replace").strip()
@@ -133,7 +140,7 @@ class Machine:
         for ours, _ in ends:
             ours.settimeout(timeout)
         qmp, wire, bus = (theirs.fileno() for _, theirs in ends)
-        self.bus = Lines(ends[2][0], f"QEMU of {name} (log vmfork-{name}.qemu)")
+        self.bus = Lines(ends[2][0], f"QEMU of {name}", f"{log}.qemu")
         self.devices = (Pages(vmclock, self.bus, bus) if "VMGENID_ADDRESS" in os.environ else
                         Devices(vmclock))
         qemu = shlex.split(os.environ["QEMU_VMCLOCK" if vmclock else "QEMU"])
@@ -146,8 +153,8 @@ class Machine:
                 pass_fds=(qmp, wire, bus))
         for _, theirs in ends:
             theirs.close()
-        self.qmp = Lines(ends[0][0], f"QEMU of {name} (log vmfork-{name}.qemu)")
-        self.wire = Lines(ends[1][0], f"the guest {name} (log vmfork-{name}.console)")
+        self.qmp = Lines(ends[0][0], f"QEMU of {name}", f"{log}.qemu")
+        self.wire = Lines(ends[1][0], f"the guest {name}", f"{log}.console")
 
     @staticmethod
     def options(console, tests, qmp, wire):
