@@ -173,6 +173,13 @@ unpack_qemu() {
 	mv "$dir.tmp" "$dir"
 }
 
+# Call scripts/fetch for a package for all architectures, such as the kernel's source. The lists of
+# this machine's architecture are those that the user chose, security updates included.
+# fetch_source ARGUMENT...
+fetch_source() {
+	ARCH='' VGETRANDOM_ARCH='' "$TOP/scripts/fetch" "$@"
+}
+
 # The two pages that $VMCLOCK_TREE describes: a vmclock with the flag for notifications, and an
 # ID
 vmclock_pages() {
