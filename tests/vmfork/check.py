@@ -86,11 +86,12 @@ def judge_window(title, window, sources):
         say("skip", what.format("draws"), "not in this tree")
         return
     for source in sources:
-        shared, finished = window.shared(source)
+        shared, finished, hidden = window.shared(source)
         judge(what.format(source), shared and f"{len(shared)} draws, such as "
               f"{' and '.join(sorted(shared[0]))}",
               f"{window.drawn(source)} draws of {window.count} clones" +
-              (f"; {finished} more were finished at the snapshot" if finished else ""))
+              (f"; {finished} more were finished at the snapshot" if finished else "") +
+              (f"; {hidden} more may have been, behind an interrupt" if hidden else ""))
 
 
 def judge_cookies(title, clones, expected):

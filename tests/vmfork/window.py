@@ -13,6 +13,7 @@ from machine import KINDS, THREADS
 # instruction, arm64 by an address in a register
 MARKER = r"<(?:vdso_vmclock|vmclock_page)\+0x10>"
 PAGE = r"adr\s+(x\d+), .*<(?:vdso_vmclock|vmclock_page)>"
+KERNEL = 1 << 63        # addresses of the kernel begin above this
 NAMES = "get_random_u32()"
 SOURCES = (*KINDS, NAMES)
 
@@ -77,6 +78,11 @@ class Window:
         offset = self.pointer(thread) - self.snapshot.vdso
         return source == "vDSO" and offset in checked_code()
 
+    def is_hidden(self, source, thread, draw):
+        """An interrupt had begun, so the registers do not tell where the draw was. If its
+        bytes are not in memory, nobody can tell whether it was past its last check."""
+        return source == "vDSO" and draw == 0 and self.pointer(thread) >= KERNEL
+
     def place(self, thread, draw):
         """Words for a draw: the how manieth of a thread, and where that was in its code."""
         pointer = self.pointer(thread) - self.snapshot.vdso
@@ -84,17 +90,20 @@ class Window:
 
     def shared(self, source):
         """The values that clones drew alike and that were not finished at the snapshot,
-        as the places of each, and the number of those that were finished."""
+        as the places of each, and the numbers of those that were finished, and of those
+        that may have been."""
         shared = []
-        finished = 0
+        finished = hidden = 0
         for value, owners in self.owners[source].items():
             if len({clone for clone, _, _ in owners}) > 1:
-                if all(self.was_finished(source, value, thread, draw)
-                       for _, thread, draw in owners):
+                places = {(thread, draw) for _, thread, draw in owners}
+                if all(self.was_finished(source, value, *place) for place in places):
                     finished += 1
+                elif all(self.is_hidden(source, *place) for place in places):
+                    hidden += 1
                 else:
-                    shared.append({self.place(thread, draw) for _, thread, draw in owners})
-        return shared, finished
+                    shared.append({self.place(*place) for place in places})
+        return shared, finished, hidden
 
     def drawn(self, source):
         return sum(map(len, self.owners[source].values()))
