@@ -82,6 +82,12 @@ ORDER=$PATCHES/ORDER
 : "${TIMEOUT:=120}"		# seconds that the guest may be silent
 : "${FORCE:=}"
 
+# When it emulates several processors, QEMU sometimes runs a breakpoint that the kernel had
+# placed for a moment, while it patched its own code, and has already removed. Older kernels
+# do not say "Oops:" before this.
+# shellcheck disable=SC2034
+REMOVED_BREAKPOINT='\] (Oops: )?int3: 0000 '
+
 [[ -z $LLVM ]] || CC=clang
 OUT=${VGETRANDOM_OUT:-$BUILD/out$SUFFIX}${VARIANT:+-$VARIANT}
 [[ $CC == gcc ]] || OUT+=-${CC##*/}
