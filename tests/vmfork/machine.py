@@ -274,6 +274,9 @@ class Machine:
         self.wait_for_migration()
 
     def hit_removed_breakpoint(self):
+        """On a real processor, that would be a fault of the kernel."""
+        if os.environ["ACCEL"] != "tcg":
+            return False
         with open(self.console, encoding="utf-8", errors="replace") as file:
             return re.search(os.environ["REMOVED_BREAKPOINT"], file.read()) is not None
 
